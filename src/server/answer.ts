@@ -1,0 +1,45 @@
+// Runs in listeners. The ready-made parts of an answer's head; each is a run of lines that starts with CR LF.
+import { STATUS_CODES } from 'node:http'
+
+export const CRLF = '\r\n'
+
+const EXPOSED_HEADERS = 'X-Request-Id, Location, Retry-After, WWW-Authenticate'
+const ANY_ORIGIN = '\r\naccess-control-allow-origin: *'
+const EXPOSE = `\r\naccess-control-expose-headers: ${EXPOSED_HEADERS}`
+const VARY_ORIGIN = '\r\nvary: Origin'
+const PREFLIGHT =
+  '\r\naccess-control-allow-headers: Authorization, Content-Type, X-Request-Id\r\naccess-control-max-age: 600'
+
+/** `*` for any, else the origins that a browser may call from. */
+export type AllowedOrigins = ReadonlySet<string> | undefined
+
+/** Header lines of a record; names and values must be free of CR and LF. */
+export function headerLines(headers: Readonly<Record<string, string>>): string {
+  return Object.entries(headers)
+    .map(([name, value]) => `${CRLF}${name}: ${value}`)
+    .join('')
+}
+
+const statusLines = new Map<number, string>()
+
+export function statusLine(status: number): string {
+  let line = statusLines.get(status)
+  if (line === undefined) {
+    line = `${status} ${STATUS_CODES[status] ?? ''}`
+    statusLines.set(status, line)
+  }
+  return line
+}
+
+/** The CORS lines for a request from `origin` (empty when the request names none). */
+export function corsLines(allowed: AllowedOrigins, origin: string): string {
+  if (allowed === undefined) return origin === '' ? ANY_ORIGIN : ANY_ORIGIN + EXPOSE
+  if (!allowed.has(origin)) return VARY_ORIGIN
+  return `\r\naccess-control-allow-origin: ${origin}${VARY_ORIGIN}${EXPOSE}`
+}
+
+/** The lines that answer OPTIONS; a CORS preflight gets more of them. */
+export function optionsLines(allow: string, preflight: boolean): string {
+  const lines = `\r\nallow: ${allow}`
+  return preflight ? `${lines}\r\naccess-control-allow-methods: ${allow}${PREFLIGHT}` : lines
+}

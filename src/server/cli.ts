@@ -1,0 +1,65 @@
+// Runs in the process that the user started, only when it was given arguments.
+import { readFile, writeFile } from 'node:fs/promises'
+import { Command } from 'commander'
+import { readConfig, renderEnvExample, renderHelp, renderMarkdown } from './config.ts'
+import { createLog } from './log.ts'
+import { applyMigrations, startDatabase } from './service.ts'
+import { VERSION } from './version.ts'
+
+const README = new URL('../../README.md', import.meta.url)
+const ENV_EXAMPLE = new URL('../../.env.example', import.meta.url)
+const TABLE = /(<!-- settings -->\n)[^]*?(\n<!-- \/settings -->)/
+
+/** Runs the command that the arguments name. Rejects when it fails. */
+export async function runCli(serve: () => Promise<void>): Promise<void> {
+  const program = new Command('taskapi')
+    .description('A task-management API on uWebSockets.js and PostgreSQL')
+    .version(VERSION)
+    .addHelpText('after', `\n${renderHelp()}`)
+  program
+    .command('serve', { isDefault: true })
+    .description('start the service; what happens without a command')
+    .action(serve)
+  program.command('migrate').description('apply pending migrations and end').action(migrateOnly)
+  program.command('openapi').description('print the OpenAPI document').action(printDocument)
+  program
+    .command('docs')
+    .description('write the settings into README.md and .env.example')
+    .option('--check', 'only check that they are there', false)
+    .action(writeDocs)
+  await program.parseAsync()
+}
+
+async function migrateOnly(): Promise<void> {
+  const config = readConfig()
+  const log = createLog({ level: config.LOG_LEVEL, role: 'migrate' })
+  const { signal } = new AbortController()
+  const database = await startDatabase(config, log.logger, signal)
+  try {
+    await applyMigrations({ ...config, ...database.settings }, log.logger, signal)
+    log.logger.info('Migrations are up to date')
+  } finally {
+    await database.drain()
+    await log.flush()
+  }
+}
+
+async function printDocument(): Promise<void> {
+  const { buildDocument } = await import('./openapi.ts')
+  const { routes } = await import('./app.ts')
+  process.stdout.write(`${JSON.stringify(buildDocument(routes, VERSION), null, 2)}\n`)
+}
+
+async function writeDocs({ check }: { check: boolean }): Promise<void> {
+  const readme = await readFile(README, 'utf8')
+  const wanted = new Map([
+    [README, readme.replace(TABLE, `$1\n${renderMarkdown()}\n$2`)],
+    [ENV_EXAMPLE, renderEnvExample()],
+  ])
+  for (const [file, text] of wanted) {
+    if (check && (await readFile(file, 'utf8')) !== text) {
+      throw new Error(`"${file.pathname.split('/').at(-1)}" is out of date: run "npm run docs"`)
+    }
+    if (!check) await writeFile(file, text)
+  }
+}

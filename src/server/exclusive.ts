@@ -1,0 +1,53 @@
+// Runs in the process that the user started. Makes sure that a port and a data folder have one owner.
+import { createServer, type Server } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Listeners of a supervisor that was killed need a moment to notice and let go. */
+const RELEASE_PATIENCE_MS = 3000
+const RETRY_MS = 50
+
+/**
+ * Holds `name` for the life of this process; the kernel lets go of it however the process ends. Rejects when another
+ * process holds it. Linux only (an abstract unix socket); elsewhere it does nothing.
+ */
+export async function claim(name: string): Promise<void> {
+  if (process.platform !== 'linux') return
+  const server = await retry(() => bind({ path: `\0taskapi/${name}` }))
+  server.unref()
+}
+
+/**
+ * The port to listen on: `port`, or a free one for 0. Rejects when any program listens on it: uWebSockets.js would
+ * share the port of a second copy of the service without a word.
+ */
+export async function probePort(host: string, port: number): Promise<number> {
+  const server = await retry(() => bind({ host, port, exclusive: true }))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address ? address.port : port
+}
+
+/** True when the error says that somebody else holds the address. */
+export function isTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+}
+
+async function retry(attempt: () => Promise<Server>): Promise<Server> {
+  const deadline = Date.now() + RELEASE_PATIENCE_MS
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isTaken(error) || Date.now() > deadline) throw error
+      await delay(RETRY_MS)
+    }
+  }
+}
+
+function bind(address: { path: string } | { host: string; port: number; exclusive: true }) {
+  return new Promise<Server>((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(address, () => resolve(server))
+  })
+}

@@ -1,0 +1,129 @@
+// Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
+import { setTimeout as delay } from 'node:timers/promises'
+import { installRoutes, routes } from './app.ts'
+import { type Config, parseAllowedOrigins } from './config.ts'
+import { type Context, closeContext, createContext, warmContext } from './context.ts'
+import { Gate } from './exchange.ts'
+import type { Logger } from './log.ts'
+import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from './uws.ts'
+import { VERSION } from './version.ts'
+
+const WARM_RETRY_MS = 250
+const DRAIN_POLL_MS = 20
+
+export interface Listener {
+  port: number
+  /**
+   * Fails readiness, waits `DRAIN_DELAY_MS`, stops accepting, closes each connection with its next answer, and ends
+   * when all are gone or after `SHUTDOWN_TIMEOUT_MS`. True when no request was cut off.
+   */
+  drain(): Promise<boolean>
+}
+
+/** Resolves when the listener accepts connections; with the database away it accepts, but is not ready. */
+export async function startListener(config: Config, log: Logger): Promise<Listener> {
+  const uws = await loadUws()
+  const context = createContext(config, log, readDocument)
+  const warmed = await warm(context)
+  if (!warmed) void keepWarming(context)
+
+  const gate = new Gate({
+    log,
+    allowedOrigins: parseAllowedOrigins(config.CORS_ORIGINS),
+    bodyBytesMax: config.MAX_BODY_BYTES,
+    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+  })
+  const app = uws.App()
+  const connections = countConnections(app, config.MAX_CONNECTIONS, log)
+  installRoutes(app, context, gate)
+  const socket = await listen(app, config)
+  const port = uws.us_socket_local_port(socket as never)
+  return { port, drain: () => drain({ uws, app, socket, context, gate, connections }) }
+}
+
+/** Made when first asked for: most listeners never are. */
+async function readDocument(): Promise<unknown> {
+  const { buildDocument } = await import('./openapi.ts')
+  return buildDocument(routes, VERSION)
+}
+
+/** True when every statement is prepared and the listener is ready. */
+async function warm(context: Context): Promise<boolean> {
+  try {
+    await warmContext(context)
+  } catch (err) {
+    context.log.warn({ err }, 'Database is away')
+    return false
+  }
+  if (context.readiness.state === 'starting') context.readiness.state = 'ready'
+  return true
+}
+
+async function keepWarming(context: Context): Promise<void> {
+  while (context.readiness.state === 'starting') {
+    await delay(WARM_RETRY_MS, undefined, { ref: false })
+    if (await warm(context)) context.log.info('Database is back')
+  }
+}
+
+interface ConnectionCount {
+  open: number
+}
+
+/** Counts connections and closes those over `limit`: running out of file descriptors would spin (uWebSockets #445). */
+function countConnections(app: TemplatedApp, limit: number, log: Logger): ConnectionCount {
+  const count: ConnectionCount = { open: 0 }
+  let refusing = false
+  app.filter((response, change) => {
+    count.open += Number(change) > 0 ? 1 : -1
+    if (Number(change) < 0) {
+      if (count.open < limit) refusing = false
+      return
+    }
+    if (count.open <= limit) return
+    if (!refusing) log.warn({ limit }, 'Connection limit reached, closing new connections')
+    refusing = true
+    response.close()
+  })
+  return count
+}
+
+function listen(
+  app: TemplatedApp,
+  { SERVER_HOST, SERVER_PORT }: Config,
+): Promise<us_listen_socket> {
+  return new Promise((resolve, reject) => {
+    app.listen(SERVER_HOST, SERVER_PORT, (socket) => {
+      if (socket) resolve(socket)
+      else reject(new Error(`Cannot listen on ${SERVER_HOST}:${SERVER_PORT}`))
+    })
+  })
+}
+
+interface Parts {
+  uws: Uws
+  app: TemplatedApp
+  socket: us_listen_socket
+  context: Context
+  gate: Gate
+  connections: ConnectionCount
+}
+
+async function drain({ uws, app, socket, context, gate, connections }: Parts): Promise<boolean> {
+  const { config, log, readiness } = context
+  readiness.state = 'draining'
+  log.info({ connections: connections.open, in_flight: gate.pending.size }, 'Draining')
+  await delay(config.DRAIN_DELAY_MS)
+  // Both in one turn of the loop: a client that is told to close must not come back to a socket that is about to.
+  uws.us_listen_socket_close(socket)
+  gate.closing = true
+  const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
+  while (connections.open > 0 && performance.now() < deadline) await delay(DRAIN_POLL_MS)
+  const cut = gate.pending.size
+  readiness.state = 'closed'
+  app.close()
+  gate.close()
+  await closeContext(context)
+  if (cut > 0) log.error({ cut }, 'Requests were cut off by the shutdown deadline')
+  return cut === 0
+}

@@ -1,0 +1,120 @@
+// The entry of every process: the supervisor (or the one listener of a small set-up), a listener, or a command.
+// The only file that handles signals and ends the process.
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { createLog, type Log } from './log.ts'
+import { LISTENER_ROLE, type Part } from './service.ts'
+
+/** sysexits.h: the configuration is not usable. */
+const EX_CONFIG = 78
+/** npm passes a terminal's Ctrl-C on to a process that has got it already: within this time it is the same signal. */
+const ECHO_MS = 300
+
+const [command] = process.argv.slice(2)
+if (command === undefined) await serve()
+else if (command === LISTENER_ROLE && process.send) await serveAsListener()
+else await runCommand()
+
+async function serve(): Promise<void> {
+  const config = readConfigOrExit()
+  const log = createLog({
+    level: config.LOG_LEVEL,
+    role: config.LISTENERS > 1 ? 'supervisor' : 'listener',
+  })
+  await run(log, ['SIGINT', 'SIGTERM'], async (signal) => {
+    const { startService } = await import('./service.ts')
+    const service = await startService(config, log.logger, signal)
+    log.logger.info({ url: service.url, listeners: config.LISTENERS }, 'Listening')
+    if (config.DATABASE_URL === undefined || process.stderr.isTTY) {
+      const { welcome } = await import('./welcome.ts')
+      process.stderr.write(welcome(service.url))
+    }
+    return service
+  })
+}
+
+async function serveAsListener(): Promise<void> {
+  const config = readConfigOrExit()
+  const log = createLog({ level: config.LOG_LEVEL, role: 'listener' })
+  // A terminal sends Ctrl-C to the whole group; the supervisor decides.
+  process.on('SIGINT', () => undefined)
+  await run(log, ['SIGTERM', 'message', 'disconnect'], async () => {
+    const { startListener } = await import('./listener.ts')
+    const { port, drain } = await startListener(config, log.logger)
+    process.send?.({
+      type: 'listening',
+      port,
+    } satisfies import('../workers/messages.ts').ListenerMessage)
+    log.logger.info({ port }, 'Listener is up')
+    return { drain, terminate: () => undefined }
+  })
+}
+
+async function runCommand(): Promise<void> {
+  const { runCli } = await import('./cli.ts')
+  try {
+    await runCli(serve)
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exit(error instanceof ConfigError ? EX_CONFIG : 1)
+  }
+}
+
+/** Starts, and drains at the first of `stopEvents`; a second one that is not an echo of the first ends at once. */
+async function run(
+  log: Log,
+  stopEvents: string[],
+  start: (signal: AbortSignal) => Promise<Part>,
+): Promise<void> {
+  const abort = new AbortController()
+  let part: Part | undefined
+  let stoppedAtMs: number | undefined
+
+  for (const event of stopEvents) process.on(event, onStop)
+  process.on('uncaughtException', (err) => {
+    log.logger.fatal({ err }, 'Uncaught exception')
+    part?.terminate()
+    void exit(1)
+  })
+
+  function onStop(): void {
+    if (stoppedAtMs === undefined) {
+      stoppedAtMs = performance.now()
+      abort.abort()
+      if (part) void stop(part)
+    } else if (performance.now() - stoppedAtMs > ECHO_MS) {
+      log.logger.warn('Stopping at once')
+      part?.terminate()
+      void exit(1)
+    }
+  }
+
+  async function stop(running: Part): Promise<void> {
+    const clean = await running.drain()
+    log.logger.info('Stopped')
+    await exit(clean ? 0 : 1)
+  }
+
+  async function exit(code: number): Promise<void> {
+    await log.flush()
+    process.exit(code)
+  }
+
+  try {
+    part = await start(abort.signal)
+  } catch (err) {
+    if (abort.signal.aborted) return exit(0)
+    log.logger.fatal({ err }, 'Cannot start')
+    process.stderr.write(`${err instanceof Error ? err.message : String(err)}\n`)
+    return exit(1)
+  }
+  if (abort.signal.aborted) await stop(part)
+}
+
+function readConfigOrExit(): Config {
+  try {
+    return readConfig()
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exit(EX_CONFIG)
+  }
+}

@@ -1,0 +1,62 @@
+// Runs in listeners. Finds a uWebSockets.js binary that loads on this machine.
+import { readdirSync } from 'node:fs'
+import { presetEnvironment } from './config.ts'
+
+export type Uws = typeof import('uWebSockets.js')
+export type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
+
+/** Newest first: 20.69 needs glibc 2.38, 20.51 runs from 2.27 on. */
+const CANDIDATES = ['uWebSockets.js', 'uWebSockets.js-compat']
+
+/**
+ * Largest request head that uWebSockets.js takes, in bytes. It is above our own limit, because its own answer to
+ * a larger head is an HTML page.
+ */
+const NATIVE_HEAD_BYTES_MAX = 65_536
+
+/** Loads the newest version that this machine can load. Throws an error that says what is missing. */
+export async function loadUws(): Promise<Uws> {
+  // Read once, while the addon loads.
+  presetEnvironment('UWS_HTTP_MAX_HEADERS_SIZE', String(NATIVE_HEAD_BYTES_MAX))
+  const failures: string[] = []
+  for (const name of CANDIDATES) {
+    try {
+      const { default: uws } = (await import(name)) as {
+        default: Uws & { _cfg(key: string): void }
+      }
+      // No "uWebSockets: 20" header in every answer.
+      uws._cfg('silent')
+      return uws
+    } catch (error) {
+      failures.push(`${name}: ${lastLine(error)}`)
+    }
+  }
+  throw new Error(explain(failures))
+}
+
+function explain(failures: string[]): string {
+  const { version, versions, platform, arch } = process
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
+  const glibc = report.header?.glibcVersionRuntime ?? (isMusl() ? 'none (musl)' : 'unknown')
+  return [
+    'Cannot load uWebSockets.js on this machine',
+    `  found: Node ${version} (ABI ${versions.modules}), ${platform}-${arch}, glibc ${glibc}`,
+    '  needed: Node 22, 24 or 26 with glibc 2.38 or newer, or Node 22 with glibc 2.27 or newer',
+    '  mend: run it with Node 22 (npx -y -p node@22 -c "npm ci && npm start"), not on Alpine;',
+    '        after a change of the Node version run "npm ci" again',
+    ...failures.map((failure) => `  tried ${failure}`),
+  ].join('\n')
+}
+
+function lastLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.trim().split('\n').at(-1) ?? ''
+}
+
+function isMusl(): boolean {
+  try {
+    return readdirSync('/lib').some((name) => name.startsWith('ld-musl-'))
+  } catch {
+    return false
+  }
+}
