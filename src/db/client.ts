@@ -213,6 +213,12 @@ async function prepareAll(
 ): Promise<void> {
   for (const { text, parameters } of statements) {
     // Describing parses the statement and keeps it under its name, without running it.
-    await connection.unsafe(text, new Array(parameters).fill(null), PREPARED).describe()
+    await connection
+      .unsafe(
+        text,
+        Array.from({ length: parameters }, () => null),
+        PREPARED,
+      )
+      .describe()
   }
 }

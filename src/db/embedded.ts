@@ -37,6 +37,8 @@ export interface EmbeddedOptions {
   /** Longest time from here to a server that answers, in milliseconds. */
   timeoutMs: number
   signal?: AbortSignal
+  /** Folder for the unix socket, where a fixed address is wanted; otherwise a new one in the temporary folder. */
+  socketFolder?: string
 }
 
 /** A local PostgreSQL that is answering. */
@@ -69,6 +71,7 @@ interface Cluster {
   identity: Identity
   deadline: number
   signal: AbortSignal | undefined
+  socketFolder: string | undefined
 }
 
 /**
@@ -85,6 +88,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
     identity: await unprivilegedIdentity(),
     deadline: Date.now() + options.timeoutMs,
     signal: options.signal,
+    socketFolder: options.socketFolder,
   }
   const home = await prepareBinaries(cluster.identity)
   if (!existsSync(cluster.dataFolder)) await makeCluster(cluster, home)
@@ -220,7 +224,8 @@ async function launch(cluster: Cluster, home: string): Promise<PidFile> {
   try {
     if ((await log.stat()).size > LOG_BYTES_MAX) await log.truncate()
     // A short path: the name of a unix socket may have 107 bytes at most.
-    const socketFolder = await mkdtemp(join(tmpdir(), 'taskapi-'))
+    const socketFolder = cluster.socketFolder ?? (await mkdtemp(join(tmpdir(), 'taskapi-')))
+    await mkdir(socketFolder, { recursive: true, mode: 0o700 })
     await own(socketFolder, cluster.identity)
     const settings = {
       listen_addresses: '',
@@ -398,7 +403,7 @@ async function own(path: string, { uid, gid }: Identity): Promise<void> {
 
 function socketUrl(folder: string, database: string): string {
   const query = new URLSearchParams({ host: folder, user: SUPERUSER })
-  return `postgres:///${database}?${query}`
+  return `postgres:///${database}?${query.toString()}`
 }
 
 /** A rejection handler that swallows errors of these codes and passes on any other. */

@@ -102,10 +102,10 @@ function answerer(route: Route): (exchange: Exchange, value: unknown) => void {
   const { status } = route.success
   const headers = headerLines(route.headers ?? {})
   if (!route.location) return (exchange, value) => exchange.complete(status, headers, value)
-  const locate = route.location
   return (exchange, value) => {
     try {
-      exchange.complete(status, headers + headerLines({ location: locate(value) }), value)
+      const location = route.location?.(value) ?? ''
+      exchange.complete(status, headers + headerLines({ location }), value)
     } catch (error) {
       exchange.fail(error)
     }

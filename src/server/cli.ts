@@ -17,7 +17,7 @@ export async function runCli(serve: () => Promise<void>): Promise<void> {
     .version(VERSION)
     .addHelpText('after', `\n${renderHelp()}`)
   program
-    .command('serve', { isDefault: true })
+    .command('serve')
     .description('start the service; what happens without a command')
     .action(serve)
   program.command('migrate').description('apply pending migrations and end').action(migrateOnly)
@@ -52,6 +52,7 @@ async function printDocument(): Promise<void> {
 
 async function writeDocs({ check }: { check: boolean }): Promise<void> {
   const readme = await readFile(README, 'utf8')
+  if (!TABLE.test(readme)) throw new Error('README.md has lost its place for the settings')
   const wanted = new Map([
     [README, readme.replace(TABLE, `$1\n${renderMarkdown()}\n$2`)],
     [ENV_EXAMPLE, renderEnvExample()],

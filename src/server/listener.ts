@@ -37,7 +37,7 @@ export async function startListener(config: Config, log: Logger): Promise<Listen
   const connections = countConnections(app, config.MAX_CONNECTIONS, log)
   installRoutes(app, context, gate)
   const socket = await listen(app, config)
-  const port = uws.us_socket_local_port(socket as never)
+  const port = uws.us_socket_local_port(socket)
   return { port, drain: () => drain({ uws, app, socket, context, gate, connections }) }
 }
 
@@ -113,7 +113,7 @@ async function drain({ uws, app, socket, context, gate, connections }: Parts): P
   const { config, log, readiness } = context
   readiness.state = 'draining'
   log.info({ connections: connections.open, in_flight: gate.pending.size }, 'Draining')
-  await delay(config.DRAIN_DELAY_MS)
+  if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
   // Both in one turn of the loop: a client that is told to close must not come back to a socket that is about to.
   uws.us_listen_socket_close(socket)
   gate.closing = true

@@ -1,5 +1,6 @@
 // The entry of every process: the supervisor (or the one listener of a small set-up), a listener, or a command.
 // The only file that handles signals and ends the process.
+import type { ListenerMessage } from '../workers/messages.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
 import { LISTENER_ROLE, type Part } from './service.ts'
@@ -39,13 +40,10 @@ async function serveAsListener(): Promise<void> {
   process.on('SIGINT', () => undefined)
   await run(log, ['SIGTERM', 'message', 'disconnect'], async () => {
     const { startListener } = await import('./listener.ts')
-    const { port, drain } = await startListener(config, log.logger)
-    process.send?.({
-      type: 'listening',
-      port,
-    } satisfies import('../workers/messages.ts').ListenerMessage)
-    log.logger.info({ port }, 'Listener is up')
-    return { drain, terminate: () => undefined }
+    const listener = await startListener(config, log.logger)
+    process.send?.({ type: 'listening' } satisfies ListenerMessage)
+    log.logger.info({ port: listener.port }, 'Listener is up')
+    return { drain: () => listener.drain(), terminate: () => undefined }
   })
 }
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, realpath, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { supervise } from '../workers/supervisor.ts'
+import { Supervisor } from '../workers/supervisor.ts'
 import { type Config, childEnvironment } from './config.ts'
 import { claim, isTaken, probePort } from './exclusive.ts'
 import type { Logger } from './log.ts'
@@ -116,9 +116,9 @@ async function startListeners(config: Config, log: Logger): Promise<Part> {
   if (config.LISTENERS === 1) {
     const { startListener } = await import('./listener.ts')
     const listener = await startListener(config, log)
-    return { drain: listener.drain, terminate: () => undefined }
+    return { drain: () => listener.drain(), terminate: () => undefined }
   }
-  const supervisor = supervise({
+  const supervisor = new Supervisor({
     entry: LISTENER_ENTRY,
     arguments: [LISTENER_ROLE],
     env: childEnvironment({

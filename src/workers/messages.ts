@@ -4,7 +4,7 @@
 export type SupervisorMessage = { type: 'drain' }
 
 /** Listener to supervisor. */
-export type ListenerMessage = { type: 'listening'; port: number }
+export type ListenerMessage = { type: 'listening' }
 
 /** Listener to hash thread. */
 export type PasswordTask =

@@ -46,7 +46,7 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
       maxQueue: options.queueMax,
       idleTimeout: IDLE_TIMEOUT_MS,
     })
-    opened.on('error', options.onError)
+    opened.on('error', (error) => options.onError(error))
     return opened
   }
 

@@ -6,10 +6,8 @@ import type { PasswordTask } from './messages.ts'
 /** Added to the listener's nice value: a storm of logins must not slow the reads. */
 const NICENESS = 10
 
-/** OWASP's minimum for Argon2id: 19 MiB, two passes, one lane. */
+/** OWASP's minimum for Argon2id, the package's default algorithm: 19 MiB, two passes, one lane. */
 const OPTIONS: Options = {
-  // The package declares a const enum, which type stripping cannot inline; 2 is Argon2id.
-  algorithm: 2 as NonNullable<Options['algorithm']>,
   memoryCost: 19_456,
   timeCost: 2,
   parallelism: 1,

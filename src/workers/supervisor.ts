@@ -1,6 +1,6 @@
 // Runs in the supervisor process. Keeps the wanted number of listener processes alive.
 import { type ChildProcess, fork } from 'node:child_process'
-import type { ListenerMessage, SupervisorMessage } from './messages.ts'
+import type { SupervisorMessage } from './messages.ts'
 
 const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 10_000
@@ -19,88 +19,104 @@ export interface SupervisorOptions {
   onReplaced(event: { listener_pid: number | undefined; reason: string; delay_ms: number }): void
 }
 
-export interface Supervisor {
-  /** The port, once every listener accepts connections. Rejects when one ends before it ever did. */
-  started: Promise<number>
-  /** Tells every listener to drain. True when all of them ended by themselves, with 0, in time. */
-  drain(): Promise<boolean>
-  /** Kills what is left. */
-  terminate(): void
-}
-
 type State = 'starting' | 'running' | 'draining'
 
-/** Starts the listeners; each that dies later is replaced, after a delay that grows while it keeps dying. */
-export function supervise(options: SupervisorOptions): Supervisor {
-  const children = new Set<ChildProcess>()
-  const listening = new Set<ChildProcess>()
-  const timers = new Set<NodeJS.Timeout>()
-  const start = Promise.withResolvers<number>()
-  const drained = Promise.withResolvers<boolean>()
-  let state: State = 'starting'
-  let clean = true
-  let failures = 0
+/** Starts the listeners; each that dies later is replaced, after a delay that grows while they keep dying. */
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #children = new Set<ChildProcess>()
+  readonly #listening = new Set<ChildProcess>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #start = Promise.withResolvers<void>()
+  readonly #drained = Promise.withResolvers<boolean>()
+  #state: State = 'starting'
+  #clean = true
+  #failures = 0
 
-  function spawnListener(): void {
-    const child = fork(options.entry, options.arguments, {
-      env: options.env,
-      serialization: 'json',
-    })
-    const bornAt = Date.now()
-    children.add(child)
-    child.on('message', (message) => receive(child, message as ListenerMessage))
-    child.on('error', (error) => start.reject(error))
-    child.once('exit', (code, signal) => {
-      children.delete(child)
-      listening.delete(child)
-      ended(child, signal ?? `exit code ${code}`, Date.now() - bornAt)
-    })
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    for (let count = 0; count < options.listeners; count += 1) this.#spawn()
   }
 
-  function receive(child: ChildProcess, message: ListenerMessage): void {
-    listening.add(child)
-    if (state !== 'starting' || listening.size < options.listeners) return
-    state = 'running'
-    start.resolve(message.port)
+  /** Resolves once every listener accepts connections; rejects when one ends before it ever did. */
+  get started(): Promise<void> {
+    return this.#start.promise
   }
 
-  function ended(child: ChildProcess, reason: string, ageMs: number): void {
-    if (state === 'draining') {
-      clean &&= child.exitCode === 0
-      if (children.size === 0) drained.resolve(clean)
-      return
-    }
-    if (state === 'starting') {
-      start.reject(new Error(`Listener ended while starting (${reason})`))
-      return
-    }
-    failures = ageMs > STABLE_MS ? 0 : failures + 1
-    const delayMs =
-      failures <= 1 ? 0 : Math.min(BACKOFF_MS_MIN * 2 ** (failures - 2), BACKOFF_MS_MAX)
-    options.onReplaced({ listener_pid: child.pid, reason, delay_ms: delayMs })
-    const timer = setTimeout(() => {
-      timers.delete(timer)
-      spawnListener()
-    }, delayMs)
-    timers.add(timer)
-  }
-
-  function drain(): Promise<boolean> {
-    state = 'draining'
-    for (const timer of timers) clearTimeout(timer)
-    for (const child of children) {
+  /** Tells every listener to drain. True when all of them ended by themselves, with 0, in time. */
+  async drain(): Promise<boolean> {
+    this.#state = 'draining'
+    for (const timer of this.#timers) clearTimeout(timer)
+    for (const child of this.#children) {
       if (child.connected) child.send({ type: 'drain' } satisfies SupervisorMessage)
     }
-    if (children.size === 0) drained.resolve(clean)
-    const deadline = setTimeout(terminate, options.shutdownTimeoutMs + KILL_GRACE_MS)
-    return drained.promise.finally(() => clearTimeout(deadline))
+    if (this.#children.size === 0) return this.#clean
+    const patienceMs = this.#options.shutdownTimeoutMs + KILL_GRACE_MS
+    const deadline = setTimeout(() => this.terminate(), patienceMs)
+    try {
+      return await this.#drained.promise
+    } finally {
+      clearTimeout(deadline)
+    }
   }
 
-  function terminate(): void {
-    state = 'draining'
-    for (const child of children) child.kill('SIGKILL')
+  /** Kills what is left. */
+  terminate(): void {
+    this.#state = 'draining'
+    for (const timer of this.#timers) clearTimeout(timer)
+    for (const child of this.#children) child.kill('SIGKILL')
   }
 
-  for (let count = 0; count < options.listeners; count += 1) spawnListener()
-  return { started: start.promise, drain, terminate }
+  #spawn(): void {
+    const { entry, arguments: args, env } = this.#options
+    const child = fork(entry, args, { env, serialization: 'json' })
+    const bornAt = Date.now()
+    this.#children.add(child)
+    child.on('message', () => this.#markListening(child))
+    child.on('error', (error) => this.#start.reject(error))
+    child.once('exit', (code, signal) => {
+      this.#children.delete(child)
+      this.#listening.delete(child)
+      this.#ended(child, signal ?? `exit code ${code}`, Date.now() - bornAt)
+    })
+  }
+
+  /** A listener says one thing only: that it accepts connections. */
+  #markListening(child: ChildProcess): void {
+    this.#listening.add(child)
+    if (this.#state !== 'starting' || this.#listening.size < this.#options.listeners) return
+    this.#state = 'running'
+    this.#start.resolve()
+  }
+
+  #ended(child: ChildProcess, reason: string, ageMs: number): void {
+    switch (this.#state) {
+      case 'draining':
+        this.#clean &&= child.exitCode === 0
+        if (this.#children.size === 0) this.#drained.resolve(this.#clean)
+        break
+      case 'starting':
+        this.#start.reject(new Error(`Listener ended while starting (${reason})`))
+        break
+      case 'running':
+        this.#failures = ageMs > STABLE_MS ? 0 : this.#failures + 1
+        this.#replace(child, reason)
+        break
+    }
+  }
+
+  #replace(child: ChildProcess, reason: string): void {
+    const delayMs = backoffMs(this.#failures)
+    this.#options.onReplaced({ listener_pid: child.pid, reason, delay_ms: delayMs })
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      this.#spawn()
+    }, delayMs)
+    this.#timers.add(timer)
+  }
+}
+
+/** Nothing after the first early death, then twice as long each time. */
+function backoffMs(failures: number): number {
+  return failures <= 1 ? 0 : Math.min(BACKOFF_MS_MIN * 2 ** (failures - 2), BACKOFF_MS_MAX)
 }

@@ -56,9 +56,11 @@ export async function runMain(
     stderr += chunk
   })
   createInterface(child.stdout).on('line', (text) => {
-    const line = parseLine(text)
-    lines.push(line)
-    for (const wake of waiting) wake(line)
+    // A command prints text, a service only lines of JSON.
+    if (args.length > 0) return
+    const parsed = parseLine(text)
+    lines.push(parsed)
+    for (const wake of waiting) wake(parsed)
   })
   const exited = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }))

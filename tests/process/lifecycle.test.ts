@@ -1,0 +1,243 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startEmbedded } from '../../src/db/embedded.ts'
+import { migrate } from '../../src/db/migrate.ts'
+import { createClient, eventually, register, sendRaw } from '../support/client.ts'
+import { createDatabase, MIGRATIONS, type TestDatabase } from '../support/database.ts'
+import { startLoad } from '../support/load.ts'
+import { startService } from '../support/service.ts'
+
+const CLIENTS = 24
+let database: TestDatabase
+
+beforeAll(async () => {
+  database = await createDatabase()
+})
+
+afterAll(async () => {
+  await database.drop()
+})
+
+describe('a drain', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('at %s under load fails no request', async (signal) => {
+    const service = await startService(database.url, {
+      LISTENERS: '2',
+      SHUTDOWN_TIMEOUT_MS: '15000',
+    })
+    const { token } = await register(createClient(service.url))
+    const load = startLoad(service.url, CLIENTS, { path: '/api/v1/tasks', token })
+    await eventually('load', () => (load.outcome.answered.get(200) ?? 0) > 500)
+    service.child.kill(signal)
+    expect(await service.exited).toEqual({ code: 0, signal: null })
+    const { answered, failures, closes, refused } = await load.stop()
+    expect(failures).toEqual([])
+    expect([...answered.keys()]).toEqual([200])
+    expect(closes).toBeGreaterThan(0)
+    expect(refused).toBe(CLIENTS)
+  })
+
+  test('fails readiness and lets a login that is under way finish', async () => {
+    const service = await startService(database.url, {
+      SHUTDOWN_TIMEOUT_MS: '15000',
+      DRAIN_DELAY_MS: '700',
+    })
+    const client = createClient(service.url)
+    const { email, password } = await register(client)
+    const logins = Array.from({ length: 4 }, () =>
+      client.post('/api/v1/auth/login', { email, password }),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    service.child.kill('SIGTERM')
+    await service.line(({ msg }) => msg === 'Draining')
+    const ready = await client.get('/ready')
+    expect(ready.status).toBe(503)
+    expect(ready.headers.get('retry-after')).toBe('1')
+    expect(ready.body.error).toContain('draining')
+    expect((await client.get('/health')).status).toBe(200)
+    for (const { status } of await Promise.all(logins)) expect(status).toBe(200)
+    expect((await service.exited).code).toBe(0)
+  })
+
+  test('tells a kept connection to close', async () => {
+    const service = await startService(database.url, { SHUTDOWN_TIMEOUT_MS: '15000' })
+    const socket = connect(service.port, '127.0.0.1')
+    socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
+    let received = ''
+    socket.on('data', (chunk) => {
+      received += chunk
+    })
+    await eventually('the first answer', () => received.endsWith('{"status":"ok"}'))
+    expect(received.toLowerCase()).not.toContain('connection: close')
+    service.child.kill('SIGTERM')
+    await service.line(({ msg }) => msg === 'Draining')
+    received = ''
+    socket.write('GET /ready HTTP/1.1\r\nHost: x\r\n\r\n')
+    await new Promise((resolve) => socket.once('close', resolve))
+    expect(received).toMatch(/^HTTP\/1\.1 503 /)
+    expect(received.toLowerCase()).toContain('connection: close')
+    expect((await service.exited).code).toBe(0)
+  })
+
+  test('is cut short by a second signal: exit 1', async () => {
+    const service = await startService(database.url, {
+      LISTENERS: '2',
+      SHUTDOWN_TIMEOUT_MS: '60000',
+    })
+    const socket = connect(service.port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    await new Promise((resolve) => socket.once('connect', resolve))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    service.child.kill('SIGTERM')
+    await service.line(({ msg }) => msg === 'Draining')
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    expect(service.child.exitCode).toBe(null)
+    service.child.kill('SIGTERM')
+    expect(await service.exited).toEqual({ code: 1, signal: null })
+    socket.destroy()
+  })
+
+  test('that misses its deadline with a request unanswered ends with 1', async () => {
+    const service = await startService(database.url, {
+      SHUTDOWN_TIMEOUT_MS: '300',
+      REQUEST_TIMEOUT_MS: '60000',
+    })
+    const half = sendRaw(
+      service.port,
+      'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
+      10_000,
+    )
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(await service.stop()).toEqual({ code: 1, signal: null })
+    expect(await half).toBe('')
+  })
+})
+
+describe('a listener', () => {
+  test('that is killed under load is replaced, and only requests in flight fail', async () => {
+    const service = await startService(database.url, { LISTENERS: '2' })
+    const { token } = await register(createClient(service.url))
+    const load = startLoad(service.url, CLIENTS, { path: '/api/v1/tasks', token })
+    await eventually('load', () => (load.outcome.answered.get(200) ?? 0) > 300)
+    const up = () => service.lines.filter(({ msg }) => msg === 'Listener is up')
+    const victim = up()[0]?.pid ?? 0
+    process.kill(victim, 'SIGKILL')
+    await service.line(
+      ({ msg, listener_pid }) => msg.startsWith('Listener died') && listener_pid === victim,
+    )
+    await eventually('a new listener', () => up().length === 3)
+    const before = load.outcome.answered.get(200) ?? 0
+    await eventually('more answers', () => (load.outcome.answered.get(200) ?? 0) > before + 300)
+    const { answered, failures } = await load.stop()
+    expect([...answered.keys()]).toEqual([200])
+    expect(failures.length).toBeLessThanOrEqual(CLIENTS)
+    expect(await service.stop()).toEqual({ code: 0, signal: null })
+  })
+
+  test('that keeps dying is replaced with a growing delay', async () => {
+    const service = await startService(database.url, { LISTENERS: '2' })
+    const deaths = () => service.lines.filter(({ msg }) => msg.startsWith('Listener died'))
+    for (let round = 1; round <= 4; round += 1) {
+      const ups = service.lines.filter(({ msg }) => msg === 'Listener is up')
+      process.kill(ups.at(-1)?.pid ?? 0, 'SIGKILL')
+      await eventually('its death', () => deaths().length === round)
+      await eventually('the next', () => {
+        return service.lines.filter(({ msg }) => msg === 'Listener is up').length === 2 + round
+      })
+    }
+    expect(deaths().map(({ delay_ms }) => delay_ms)).toEqual([0, 100, 200, 400])
+    expect((await service.stop()).code).toBe(0)
+  })
+})
+
+describe('limits', () => {
+  test('connections over the limit are closed, the others served', async () => {
+    const service = await startService(database.url, { MAX_CONNECTIONS: '5' })
+    const sockets = Array.from({ length: 12 }, () => {
+      const socket = connect(service.port, '127.0.0.1')
+      socket.on('error', () => undefined)
+      return socket
+    })
+    const open = () => sockets.filter((socket) => !socket.destroyed && socket.readyState === 'open')
+    await service.line(({ msg }) => msg.startsWith('Connection limit'))
+    await eventually('the surplus to be closed', () => open().length === 5)
+    const survivor = open()[0]
+    survivor?.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
+    const data = await new Promise((resolve) => survivor?.once('data', resolve))
+    expect(String(data)).toMatch(/^HTTP\/1\.1 200 /)
+    for (const socket of sockets) socket.destroy()
+    await eventually('room again', async () => {
+      const answer = await sendRaw(service.port, 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n', 100)
+      return answer.startsWith('HTTP/1.1 200')
+    })
+    expect((await service.stop()).code).toBe(0)
+  })
+
+  test('a full password queue is 503 with Retry-After, and reads go on', async () => {
+    const service = await startService(database.url, { PASSWORD_QUEUE: '2' })
+    const client = createClient(service.url)
+    const { email, password, token } = await register(client)
+    const logins = await Promise.all(
+      Array.from({ length: 16 }, () => client.post('/api/v1/auth/login', { email, password })),
+    )
+    const shed = logins.filter(({ status }) => status === 503)
+    expect(logins.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(2)
+    expect(shed.length).toBeGreaterThan(0)
+    for (const { headers, body } of shed) {
+      expect(headers.get('retry-after')).toBe('1')
+      expect(body.code).toBe('overloaded')
+    }
+    expect((await client.get('/api/v1/tasks', { token })).status).toBe(200)
+    expect((await service.stop()).code).toBe(0)
+  })
+
+  test('a list of origins narrows CORS', async () => {
+    const origins = 'https://app.example.com, http://localhost:3000'
+    const service = await startService(database.url, { CORS_ORIGINS: origins })
+    const client = createClient(service.url)
+    const from = (origin: string) => client.get('/health', { headers: { origin } })
+    const allowed = await from('http://localhost:3000')
+    expect(allowed.headers.get('access-control-allow-origin')).toBe('http://localhost:3000')
+    expect(allowed.headers.get('vary')).toContain('Origin')
+    const refused = await from('https://evil.example.com')
+    expect(refused.headers.has('access-control-allow-origin')).toBe(false)
+    expect(refused.headers.get('vary')).toContain('Origin')
+    await service.stop()
+  })
+})
+
+test('without database: 503 that says so, and recovery without a restart', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'taskapi-outage-'))
+  const options = { folder, database: 'outage', timeoutMs: 30_000 }
+  let postgres = await startEmbedded(options)
+  await migrate({
+    url: postgres.url,
+    folder: MIGRATIONS,
+    timeoutMs: 10_000,
+    onApplied: () => undefined,
+  })
+  const socketFolder = new URL(postgres.url).searchParams.get('host') ?? ''
+  const service = await startService(postgres.url, { LISTENERS: '1', REQUEST_TIMEOUT_MS: '2000' })
+  const client = createClient(service.url)
+  const { token } = await register(client)
+  expect((await client.get('/ready')).status).toBe(200)
+
+  await postgres.stop()
+  await eventually('readiness to fail', async () => (await client.get('/ready')).status === 503)
+  for (let round = 0; round < 5; round += 1) {
+    const answer = await client.get('/api/v1/tasks', { token })
+    expect(answer.status).toBe(503)
+    expect(answer.headers.get('retry-after')).toBe('1')
+    expect(answer.body.error).not.toMatch(/socket|postgres|ENOENT|connect/i)
+  }
+  expect((await client.get('/health')).status).toBe(200)
+
+  postgres = await startEmbedded({ ...options, socketFolder })
+  await eventually('readiness', async () => (await client.get('/ready')).status === 200)
+  expect((await client.post('/api/v1/tasks', { title: 'back' }, { token })).status).toBe(201)
+  expect((await service.stop()).code).toBe(0)
+  await postgres.stop()
+  await rm(folder, { recursive: true })
+}, 60_000)

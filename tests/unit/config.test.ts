@@ -1,0 +1,84 @@
+import { execFileSync } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { describe, expect, test } from 'vitest'
+import { ConfigError, parseConfig } from '../../src/server/config.ts'
+import { MAIN } from '../support/service.ts'
+
+const SECRET = 'x'.repeat(32)
+
+function problems(env: Record<string, string>, file = '') {
+  try {
+    parseConfig(env, file)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  return []
+}
+
+test("has the article's defaults", () => {
+  expect(parseConfig({})).toMatchObject({
+    JWT_EXPIRATION_HOURS: 24,
+    SERVER_PORT: 8080,
+    LOG_LEVEL: 'info',
+    LISTENERS: availableParallelism(),
+  })
+})
+
+test('reads the environment first, then the file; empty means not set', () => {
+  const file = 'SERVER_PORT=9000\nLOG_LEVEL="debug"\n# a comment\nJWT_EXPIRATION_HOURS=1'
+  const config = parseConfig({ SERVER_PORT: '7000', LOG_LEVEL: '' }, file)
+  expect(config).toMatchObject({ SERVER_PORT: 7000, LOG_LEVEL: 'debug', JWT_EXPIRATION_HOURS: 1 })
+})
+
+test('names the source of a bad value', () => {
+  expect(problems({ SERVER_PORT: 'x' }, 'LISTENERS=none')).toMatchObject([
+    { name: 'SERVER_PORT', value: '"x"', source: 'the environment' },
+    { name: 'LISTENERS', value: '"none"', source: '.env' },
+  ])
+})
+
+test('is frozen', () => {
+  expect(Object.isFrozen(parseConfig({}))).toBe(true)
+})
+
+describe('JWT_SECRET', () => {
+  const DATABASE_URL = 'postgres://u:p@localhost/taskapi'
+
+  test('counts bytes, and is never shown', () => {
+    expect(problems({ JWT_SECRET: 'é'.repeat(16), DATABASE_URL })).toEqual([])
+    expect(problems({ JWT_SECRET: 'é'.repeat(15), DATABASE_URL })).toMatchObject([
+      { name: 'JWT_SECRET', value: 'a value of 30 bytes' },
+    ])
+  })
+
+  test('is required with DATABASE_URL', () => {
+    expect(problems({ DATABASE_URL })).toMatchObject([{ name: 'JWT_SECRET', value: 'not set' }])
+  })
+})
+
+test.each([
+  ['postgres://u:p@host:5432/db', true],
+  ['postgresql://host/db?sslmode=require', true],
+  ['postgres:///db?host=/tmp/folder&user=me', true],
+  ['postgres://host', false],
+  ['mysql://host/db', false],
+  ['host/db', false],
+])('DATABASE_URL %s: %s', (DATABASE_URL, valid) => {
+  expect(problems({ DATABASE_URL, JWT_SECRET: SECRET }).length === 0).toBe(valid)
+})
+
+test.each([
+  ['*', true],
+  ['https://a.example', true],
+  ['https://a.example, http://localhost:3000', true],
+  ['https://a.example/', false],
+  ['a.example', false],
+  ['https://a.example,*', false],
+])('CORS_ORIGINS %s: %s', (CORS_ORIGINS, valid) => {
+  expect(problems({ CORS_ORIGINS }).length === 0).toBe(valid)
+})
+
+test('README.md and .env.example are what the schema says', () => {
+  expect(() => execFileSync(process.execPath, [MAIN, 'docs', '--check'])).not.toThrow()
+})
