@@ -5,10 +5,10 @@ import { readConfig, renderEnvExample, renderHelp, renderMarkdown } from './conf
 import { createLog } from './log.ts'
 import { applyMigrations, startDatabase } from './service.ts'
 import { VERSION } from './version.ts'
+import { transcript } from './welcome.ts'
 
 const README = new URL('../../README.md', import.meta.url)
 const ENV_EXAMPLE = new URL('../../.env.example', import.meta.url)
-const TABLE = /(<!-- settings -->\n)[^]*?(\n<!-- \/settings -->)/
 
 /** Runs the command that the arguments name. Rejects when it fails. */
 export async function runCli(serve: () => Promise<void>): Promise<void> {
@@ -24,7 +24,7 @@ export async function runCli(serve: () => Promise<void>): Promise<void> {
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
-    .description('write the settings into README.md and .env.example')
+    .description('write the generated parts of README.md, and .env.example')
     .option('--check', 'only check that they are there', false)
     .action(writeDocs)
   await program.parseAsync()
@@ -52,15 +52,23 @@ async function printDocument(): Promise<void> {
 
 async function writeDocs({ check }: { check: boolean }): Promise<void> {
   const readme = await readFile(README, 'utf8')
-  if (!TABLE.test(readme)) throw new Error('README.md has lost its place for the settings')
+  const withSettings = fillPlace(readme, 'settings', renderMarkdown())
+  const commands = `\`\`\`sh\n${transcript('http://localhost:8080')}\n\`\`\``
   const wanted = new Map([
-    [README, readme.replace(TABLE, `$1\n${renderMarkdown()}\n$2`)],
+    [README, fillPlace(withSettings, 'transcript', commands)],
     [ENV_EXAMPLE, renderEnvExample()],
   ])
   for (const [file, text] of wanted) {
-    if (check && (await readFile(file, 'utf8')) !== text) {
+    if (!check) await writeFile(file, text)
+    else if ((await readFile(file, 'utf8')) !== text) {
       throw new Error(`"${file.pathname.split('/').at(-1)}" is out of date: run "npm run docs"`)
     }
-    if (!check) await writeFile(file, text)
   }
+}
+
+/** Puts `text` between the marks of `name`. */
+function fillPlace(page: string, name: string, text: string): string {
+  const place = new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- /${name} -->)`)
+  if (!place.test(page)) throw new Error(`README.md has lost its place for the ${name}`)
+  return page.replace(place, (_, opening, closing) => `${opening}\n${text}\n\n${closing}`)
 }

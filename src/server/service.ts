@@ -1,5 +1,5 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, realpath, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -154,18 +154,23 @@ async function takePort({ SERVER_HOST: host, SERVER_PORT: wanted }: Config): Pro
   } catch (error) {
     if (!isTaken(error)) throw error
     const holder = 'another program, or another copy of taskapi, listens there'
-    throw new Error(`Cannot listen on ${host}:${wanted}: ${holder}; set SERVER_PORT to a free port`)
+    const mend = 'set SERVER_PORT to a free port'
+    throw new Error(`Cannot listen on ${host}:${wanted}: ${holder}; ${mend}`, { cause: error })
   }
 }
 
 async function claimFolder(folder: string): Promise<void> {
   try {
-    await claim(`folder${await realpath(folder)}`.slice(-100))
+    const name = createHash('sha256')
+      .update(await realpath(folder))
+      .digest('base64url')
+    await claim(`folder/${name}`)
   } catch (error) {
     if (!isTaken(error)) throw error
-    throw new Error(
-      `Cannot use "${folder}": another copy of taskapi does; set DATA_DIR or DATABASE_URL`,
-    )
+    const mend = 'set DATA_DIR or DATABASE_URL'
+    throw new Error(`Cannot use "${folder}": another copy of taskapi does; ${mend}`, {
+      cause: error,
+    })
   }
 }
 
