@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants, existsSync, readFileSync } from 'node:fs'
 import {
+  chmod,
   chown,
   cp,
   mkdir,
@@ -173,7 +174,7 @@ async function copyBinaries(packageFolder: string): Promise<string> {
       verbatimSymlinks: true,
       filter: (source) => !source.endsWith('.a'),
     })
-    await (await open(draft)).chmod(0o755)
+    await chmod(draft, 0o755)
     await rename(draft, home).catch(async (error: unknown) => {
       await rm(draft, { recursive: true })
       ignore('EEXIST', 'ENOTEMPTY')(error)
