@@ -30,7 +30,11 @@ export async function migrate(options: MigrateOptions): Promise<void> {
       await migrateOnce(options, deadline)
       return
     } catch (error) {
-      if (!isOutage(error) || options.signal?.aborted || Date.now() > deadline) throw error
+      options.signal?.throwIfAborted()
+      if (!isOutage(error)) throw error
+      if (Date.now() > deadline) {
+        throw new Error(`Cannot reach PostgreSQL within ${options.timeoutMs} ms`, { cause: error })
+      }
       await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY_MS))
     }
   }

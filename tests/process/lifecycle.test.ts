@@ -8,7 +8,7 @@ import { migrate } from '../../src/db/migrate.ts'
 import { createClient, eventually, register, sendRaw } from '../support/client.ts'
 import { createDatabase, MIGRATIONS, type TestDatabase } from '../support/database.ts'
 import { startLoad } from '../support/load.ts'
-import { startService } from '../support/service.ts'
+import { JWT_SECRET, runMain, startService } from '../support/service.ts'
 
 const CLIENTS = 24
 let database: TestDatabase
@@ -206,6 +206,56 @@ describe('limits', () => {
     expect(refused.headers.get('vary')).toContain('Origin')
     await service.stop()
   })
+})
+
+test('a statement that waits too long is answered 503 in time, and the service goes on', async () => {
+  const service = await startService(database.url, { REQUEST_TIMEOUT_MS: '400' })
+  const client = createClient(service.url)
+  const { token } = await register(client)
+  const id = (await client.post('/api/v1/tasks', { title: 'x' }, { token })).body.id
+  const locked = database.query('begin; lock table tasks; select pg_sleep(2); commit')
+  await eventually(
+    'the lock',
+    async () => (await client.get(`/api/v1/tasks/${id}`, { token })).status === 503,
+  )
+  const late = await client.patch(`/api/v1/tasks/${id}`, { title: 'y' }, { token })
+  expect(late.status).toBe(503)
+  expect(late.body.code).toBe('deadline_exceeded')
+  expect(late.headers.get('retry-after')).toBe('1')
+  expect((await client.get('/health')).status).toBe(200)
+  await locked
+  await eventually(
+    'reads',
+    async () => (await client.get(`/api/v1/tasks/${id}`, { token })).status === 200,
+  )
+  expect((await service.stop()).code).toBe(0)
+})
+
+test('statements over the queue limit are shed with 503', async () => {
+  const service = await startService(database.url, { DATABASE_QUEUE: '4' })
+  const client = createClient(service.url)
+  const { token } = await register(client)
+  const answers = await Promise.all(
+    Array.from({ length: 64 }, () => client.get('/api/v1/tasks', { token })),
+  )
+  const statuses = new Set(answers.map(({ status }) => status))
+  expect([...statuses].sort()).toEqual([200, 503])
+  const shed = answers.find(({ status }) => status === 503)
+  expect(shed?.body.code).toBe('overloaded')
+  expect((await client.get('/api/v1/tasks', { token })).status).toBe(200)
+  expect((await service.stop()).code).toBe(0)
+})
+
+test('a database that never answers ends the start with 1 and says so', async () => {
+  const running = await runMain({
+    DATABASE_URL: 'postgres://nobody:secretword@127.0.0.1:1/none',
+    JWT_SECRET,
+    SERVER_PORT: '0',
+    STARTUP_TIMEOUT_MS: '1000',
+  })
+  expect(await running.exited).toEqual({ code: 1, signal: null })
+  expect(running.stderr()).toContain('Cannot reach PostgreSQL within 1000 ms')
+  expect(running.stderr() + JSON.stringify(running.lines)).not.toContain('secretword')
 })
 
 test('without database: 503 that says so, and recovery without a restart', async () => {
