@@ -60,8 +60,8 @@ function checked(validator: Validator, value: unknown, where: string): unknown {
   if (validator.check(value)) return value
   const errors = validator.errors(value)
   const first = errors[0]
-  const summary = first ? `: ${first.pointer} ${first.message}` : ''
-  throw invalidRequest(`Invalid ${where}${summary}`, errors)
+  const summary = first ? `${first.pointer} ${first.message}`.trim() : ''
+  throw invalidRequest(`Invalid ${where}: ${summary}`, errors)
 }
 
 function repeated(name: string): ApiError {

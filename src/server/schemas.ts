@@ -1,6 +1,7 @@
 // Runs in listeners and in `openapi`. The shapes that several routes share, and how a failed check is told.
 import { FormatRegistry, Kind, type TSchema, Type, TypeRegistry } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
+import { type ValueError, ValueErrorType } from '@sinclair/typebox/errors'
 import { isInstant } from '../db/instant.ts'
 import type { FieldError } from './errors.ts'
 
@@ -114,14 +115,23 @@ export function compileValidator(schema: TSchema): Validator {
 
 function fieldErrors(compiled: TypeCheck<TSchema>, value: unknown): FieldError[] {
   const messages = new Map<string, string>()
-  for (const { path, schema, value: found } of compiled.Errors(value)) {
-    if (messages.has(path)) continue
-    const unknownField = schema.not !== undefined || schema[Kind] === 'Never'
-    if (unknownField) messages.set(path, 'Unknown field')
-    else if (found === undefined) messages.set(path, `Required: ${describe(schema)}`)
-    else messages.set(path, `Expected ${describe(schema)}`)
+  for (const error of compiled.Errors(value)) {
+    if (!messages.has(error.path)) messages.set(error.path, explain(error))
   }
   return [...messages].map(([pointer, message]) => ({ pointer, message }))
+}
+
+function explain({ type, schema }: ValueError): string {
+  switch (type) {
+    case ValueErrorType.ObjectAdditionalProperties:
+      return 'Unknown field'
+    case ValueErrorType.ObjectMinProperties:
+      return 'Expected at least one field'
+    case ValueErrorType.ObjectRequiredProperty:
+      return `Required: ${describe(schema)}`
+    default:
+      return `Expected ${describe(schema)}`
+  }
 }
 
 /** A schema in words, for error messages. */

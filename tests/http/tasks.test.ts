@@ -99,6 +99,21 @@ describe('POST /api/v1/tasks', () => {
     expect(pointers(body)?.sort()).toEqual(expected)
   })
 
+  test('says of each field what is wrong', async () => {
+    const { body } = await create({ prio: 'high', description: 5, due_at: 'soon', priority: 'x' })
+    expect(body.errors).toEqual([
+      {
+        pointer: '/title',
+        message: expect.stringMatching(/^Required: text of 1 to 200 characters/),
+      },
+      { pointer: '/prio', message: 'Unknown field' },
+      { pointer: '/description', message: expect.stringMatching(/^Expected text .* or null$/) },
+      { pointer: '/priority', message: 'Expected one of "low", "medium", "high", "critical"' },
+      { pointer: '/due_at', message: expect.stringMatching(/^Expected an RFC 3339 .* or null$/) },
+    ])
+    expect(body.error).toMatch(/^Invalid body: \/title Required/)
+  })
+
   test('keeps prototypes out of it', async () => {
     const { status, body } = await fixture.client.request('POST', '/api/v1/tasks', {
       token: ada.token,
@@ -284,6 +299,13 @@ describe('PATCH /api/v1/tasks/:id', () => {
     const { status, body } = await patch(task.id, changes)
     expect(status).toBe(400)
     expect(pointers(body)).toEqual(expected)
+  })
+
+  test('says that nothing was given', async () => {
+    const { body: task } = await create({ title: 'a' })
+    const { body } = await patch(task.id, {})
+    expect(body.errors).toEqual([{ pointer: '', message: 'Expected at least one field' }])
+    expect(body.error).toBe('Invalid body: Expected at least one field')
   })
 
   test('answers 404 for no task', async () => {
