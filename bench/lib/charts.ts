@@ -1,0 +1,96 @@
+// The report's charts as SVG. No browser, no canvas: Vega draws to a string.
+import { parse, View } from 'vega'
+import { compile, type TopLevelSpec } from 'vega-lite'
+import type { Report } from './report.ts'
+import { OURS } from './servers.ts'
+import type { Row } from './summary.ts'
+
+interface Chart {
+  file: string
+  title: string
+  unit: string
+  read(row: Row): number | undefined
+}
+
+const CHARTS: readonly Chart[] = [
+  {
+    file: 'throughput.svg',
+    title: 'Throughput: requests per second, closed loop (more is better)',
+    unit: 'requests/s',
+    read: (row) => row.requests_per_second?.median,
+  },
+  {
+    file: 'p99.svg',
+    title: 'p99 latency at half of the own throughput, open loop (less is better)',
+    unit: 'ms',
+    read: (row) => row.open_p99_us && row.open_p99_us.median / 1000,
+  },
+  {
+    file: 'cpu.svg',
+    title: 'CPU of server and PostgreSQL per request (less is better)',
+    unit: 'us',
+    read: (row) =>
+      row.server_cpu_us && row.server_cpu_us.median + (row.database_cpu_us?.median ?? 0),
+  },
+  {
+    file: 'memory.svg',
+    title: 'Memory under load: PSS of all processes (less is better)',
+    unit: 'MB',
+    read: (row) => row.loaded_pss_bytes && row.loaded_pss_bytes.median / 1e6,
+  },
+]
+
+/** File name and SVG text of each chart: one panel per scenario, one bar per server. */
+export async function drawCharts(report: Report): Promise<Map<string, string>> {
+  const drawn = new Map<string, string>()
+  for (const chart of CHARTS) drawn.set(chart.file, await draw(chart, report))
+  return drawn
+}
+
+async function draw(chart: Chart, { rows, scenarios }: Report): Promise<string> {
+  const values = rows.flatMap((row) => {
+    const value = row.invalid ? undefined : chart.read(row)
+    return value === undefined ? [] : [{ scenario: row.scenario, server: row.server, value }]
+  })
+  const servers = [...new Set(rows.map((row) => row.server))]
+  const spec: TopLevelSpec = {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    title: chart.title,
+    background: 'white',
+    data: { values },
+    facet: {
+      field: 'scenario',
+      type: 'nominal',
+      title: null,
+      sort: scenarios.map(({ name }) => name),
+    },
+    columns: 4,
+    // Each scenario has its own scale: a login takes a thousand times what a read takes.
+    resolve: { scale: { x: 'independent' } },
+    spec: {
+      width: 180,
+      height: { step: 18 },
+      encoding: {
+        x: { field: 'value', type: 'quantitative', title: chart.unit, axis: { tickCount: 4 } },
+        y: { field: 'server', type: 'nominal', title: null, sort: servers },
+      },
+      layer: [
+        {
+          mark: 'bar',
+          encoding: {
+            color: {
+              condition: { test: `datum.server === '${OURS}'`, value: '#d9480f' },
+              value: '#a9b8c6',
+            },
+          },
+        },
+        {
+          mark: { type: 'text', align: 'left', dx: 3, fontSize: 9 },
+          encoding: { text: { field: 'value', type: 'quantitative', format: '.3~s' } },
+        },
+      ],
+    },
+  }
+  const view = new View(parse(compile(spec).spec), { renderer: 'none' })
+  return view.toSVG()
+}

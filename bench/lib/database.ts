@@ -1,0 +1,112 @@
+// The PostgreSQL of a benchmark: real, durable (fsync and synchronous_commit on), seeded once, cloned for each run.
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { hashSync } from '@node-rs/argon2'
+import { createSigner } from 'fast-jwt'
+import { openClient } from '../../src/db/client.ts'
+import { startEmbedded } from '../../src/db/embedded.ts'
+import { migrate } from '../../src/db/migrate.ts'
+import type { SeedUser } from './scenario.ts'
+
+export const JWT_SECRET = 'the secret of every server in a benchmark run'
+const TEMPLATE = 'bench_template'
+const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url))
+const USERS = 1000
+const TASKS_PER_USER = 100
+const PASSWORD = 'a benchmark password'
+const TOKEN_LIFE_SECONDS = 24 * 3600
+
+export interface BenchDatabase {
+  users: readonly SeedUser[]
+  version: string
+  /** Process id of the server, for its CPU time. */
+  pid: number
+  /** A fresh copy of the seeded database. */
+  clone(): Promise<{ url: string; drop(): Promise<void> }>
+  stop(): Promise<void>
+}
+
+export async function startDatabase(signal: AbortSignal): Promise<BenchDatabase> {
+  const folder = await mkdtemp(join(tmpdir(), 'taskapi-bench-'))
+  const postgres = await startEmbedded({ folder, database: TEMPLATE, timeoutMs: 60_000, signal })
+  const url = new URL(postgres.url)
+  await migrate({
+    url: url.href,
+    folder: MIGRATIONS,
+    timeoutMs: 30_000,
+    onApplied: () => undefined,
+  })
+  const users = await seed(url.href)
+  const admin = openClient(named(url, 'postgres'), { max: 1, connectTimeoutMs: 5000 })
+  let clones = 0
+  return {
+    users,
+    version: postgres.version,
+    pid: Number.parseInt(readFileSync(join(folder, 'postgres/postmaster.pid'), 'utf8'), 10),
+    clone: async () => {
+      clones += 1
+      const name = `bench_${clones}`
+      await admin.unsafe(`create database ${name} template ${TEMPLATE}`)
+      await admin.unsafe('checkpoint')
+      return {
+        url: named(url, name),
+        drop: async () => {
+          await admin.unsafe(`drop database if exists ${name} with (force)`)
+        },
+      }
+    },
+    stop: async () => {
+      await admin.end({ timeout: 1 })
+      await postgres.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Ids follow from numbers, so that they need not be read back. */
+async function seed(url: string): Promise<SeedUser[]> {
+  const sql = openClient(url, { max: 1, connectTimeoutMs: 5000 })
+  const hash = hashSync(PASSWORD, { memoryCost: 19_456, timeCost: 2, parallelism: 1 })
+  await sql.unsafe(`
+    insert into users (id, email, password_hash)
+    select ${sqlId('0', 'u')}, 'user' || u || '@example.com', '${hash}'
+    from generate_series(1, ${USERS}) u`)
+  await sql.unsafe(`
+    insert into tasks (user_id, id, title, description, priority, created_at)
+    select ${sqlId('0', 'u')}, ${sqlId('u', 't')}, 'Task ' || t || ' of user ' || u, 'What has to be done',
+      (enum_range(null::priority))[1 + t % 4], now() - t * interval '1 minute'
+    from generate_series(1, ${USERS}) u, generate_series(1, ${TASKS_PER_USER}) t`)
+  await sql.unsafe('vacuum analyze')
+  await sql.end({ timeout: 5 })
+  const sign = createSigner({ key: JWT_SECRET, algorithm: 'HS256' })
+  const now = Math.floor(Date.now() / 1000)
+  return range(USERS).map((user) => ({
+    email: `user${user}@example.com`,
+    password: PASSWORD,
+    token: sign({ sub: makeId(0, user), iat: now, exp: now + TOKEN_LIFE_SECONDS }),
+    taskIds: range(TASKS_PER_USER).map((task) => makeId(user, task)),
+  }))
+}
+
+/** A UUID of version 7 with a user's number and a task's number in it. */
+function makeId(user: number, task: number): string {
+  const hex = (value: number) => value.toString(16).padStart(8, '0')
+  return `01900000-0000-7000-8000-${hex(user).slice(-4)}${hex(task)}`
+}
+
+function sqlId(user: string, task: string): string {
+  return `('01900000-0000-7000-8000-' || lpad(to_hex(${user}), 4, '0') || lpad(to_hex(${task}), 8, '0'))::uuid`
+}
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, index) => index + 1)
+}
+
+function named(url: URL, name: string): string {
+  const other = new URL(url)
+  other.pathname = `/${name}`
+  return other.href
+}

@@ -1,0 +1,73 @@
+// What the figures were measured on and with.
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { availableParallelism, cpus, release, totalmem } from 'node:os'
+
+export interface Machine {
+  cpu: string
+  cpus: number
+  memory_bytes: number
+  system: string
+  kernel: string
+  glibc: string
+  /** The first line that each program prints of its version. */
+  programs: Record<string, string>
+}
+
+const PROGRAMS: Record<string, string[]> = {
+  node: [process.execPath, '--version'],
+  rustc: ['rustc', '--version'],
+  go: ['go', 'version'],
+  python: ['python3', '--version'],
+  java: ['java', '-version'],
+}
+
+export function describeMachine(postgresVersion: string | undefined): Machine {
+  const header = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header
+  const programs = Object.entries(PROGRAMS).flatMap(([name, command]) => {
+    const version = firstLine(command)
+    return version ? [[name, version]] : []
+  })
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cpus: availableParallelism(),
+    memory_bytes: totalmem(),
+    system: systemName(),
+    kernel: release(),
+    glibc: header.glibcVersionRuntime ?? 'none',
+    programs: {
+      ...Object.fromEntries(programs),
+      ...(postgresVersion ? { postgresql: postgresVersion } : {}),
+    },
+  }
+}
+
+/** The commit of a checkout, with a mark when files differ from it. */
+export function describeCommit(folder: string): string {
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-C', folder, ...args], { encoding: 'utf8' }).trim()
+  try {
+    const dirty = git('status', '--porcelain', '--', 'src', 'migrations', 'package.json') !== ''
+    return git('rev-parse', '--short=12', 'HEAD') + (dirty ? ' with changes' : '')
+  } catch {
+    return 'unknown'
+  }
+}
+
+function firstLine([program = '', ...args]: string[]): string | undefined {
+  try {
+    // Java prints its version to standard error.
+    const output = execFileSync('sh', ['-c', '"$@" 2>&1', 'sh', program, ...args])
+    return output.toString().split('\n')[0]
+  } catch {
+    return undefined
+  }
+}
+
+function systemName(): string {
+  try {
+    return /^PRETTY_NAME="(.*)"/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'unknown'
+  } catch {
+    return process.platform
+  }
+}

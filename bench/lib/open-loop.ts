@@ -1,0 +1,193 @@
+// Open-loop load: requests are due at fixed times, whether the server keeps up or not, and their latency counts from
+// the time they were due. A stall is seen by every request that was due during it: nothing is omitted.
+import { writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { AnswerParser } from './answer-parser.ts'
+import { createHistogram, type LatencySummary, record, summarize } from './latency.ts'
+import type { BenchRequest } from './scenario.ts'
+
+/** How long the sender sleeps between two looks at its sockets and its clock. */
+const NAP_MS = 0.02
+/** Time for late answers after the last request was due. */
+const GRACE_MS = 10_000
+
+export interface OpenLoopOptions {
+  url: string
+  connections: number
+  requestsPerSecond: number
+  durationSeconds: number
+  statuses: readonly number[]
+  requests(connection: number): BenchRequest[]
+  signal: AbortSignal
+}
+
+export interface OpenLoopResult {
+  offered_per_second: number
+  latency: LatencySummary
+  /** How late requests left after they were due although a connection was free: the sender's own error. */
+  lateness_p99_us: number
+  /** Wrong statuses, broken connections, and requests without an answer. */
+  errors: number
+  generator_cpu: number
+}
+
+interface Connection {
+  socket: Socket
+  parser: AnswerParser
+  texts: string[]
+  next: number
+  /** When the request under way was due, or -1 when the connection is free. */
+  dueMs: number
+}
+
+const nap = new Int32Array(new SharedArrayBuffer(4))
+
+/** Sends at a uniform rate over a fixed set of kept connections; what finds none free waits its turn, and its time counts. */
+export class OpenLoop {
+  readonly #options: OpenLoopOptions
+  readonly #connections: Connection[]
+  readonly #free: Connection[]
+  readonly #backlog: number[] = []
+  readonly #latency = createHistogram()
+  readonly #lateness = createHistogram()
+  readonly #expected: ReadonlySet<number>
+  #errors = 0
+  #underWay = 0
+
+  private constructor(options: OpenLoopOptions, connections: Connection[]) {
+    this.#options = options
+    this.#connections = connections
+    this.#free = [...connections]
+    this.#expected = new Set(options.statuses)
+    for (const connection of connections) this.#listen(connection)
+  }
+
+  static async run(options: OpenLoopOptions): Promise<OpenLoopResult> {
+    const { hostname, port, host } = new URL(options.url)
+    const connections = await Promise.all(
+      Array.from({ length: options.connections }, async (_, index) => ({
+        socket: await open(hostname, Number(port)),
+        parser: new AnswerParser(),
+        texts: options.requests(index).map((request) => encode(request, host)),
+        next: 0,
+        dueMs: -1,
+      })),
+    )
+    sharpenTimers()
+    const loop = new OpenLoop(options, connections)
+    try {
+      return await loop.#run()
+    } finally {
+      for (const { socket } of connections) socket.destroy()
+    }
+  }
+
+  async #run(): Promise<OpenLoopResult> {
+    const { requestsPerSecond, durationSeconds, signal } = this.#options
+    const total = Math.floor(requestsPerSecond * durationSeconds)
+    const intervalMs = 1000 / requestsPerSecond
+    const cpuBefore = process.cpuUsage()
+    const startedAt = performance.now()
+    const endsAt = startedAt + durationSeconds * 1000
+    let sent = 0
+    while (sent < total || this.#underWay > 0 || this.#backlog.length > 0) {
+      signal.throwIfAborted()
+      const now = performance.now()
+      if (now > endsAt + GRACE_MS || this.#connections.length === 0) break
+      while (sent < total && startedAt + sent * intervalMs <= now) {
+        this.#due(startedAt + sent * intervalMs)
+        sent += 1
+      }
+      // Asleep the sender leaves the CPU to the server; spinning it would take half of a two-core machine.
+      Atomics.wait(nap, 0, 0, NAP_MS)
+      await turn()
+    }
+    const seconds = (performance.now() - startedAt) / 1000
+    const cpu = process.cpuUsage(cpuBefore)
+    return {
+      offered_per_second: requestsPerSecond,
+      latency: summarize(this.#latency),
+      lateness_p99_us: this.#lateness.getValueAtPercentile(99),
+      errors: this.#errors + this.#underWay + this.#backlog.length + (total - sent),
+      generator_cpu: (cpu.user + cpu.system) / 1e6 / seconds,
+    }
+  }
+
+  #due(dueMs: number): void {
+    const connection = this.#free.pop()
+    if (connection) {
+      record(this.#lateness, performance.now() - dueMs)
+      this.#send(connection, dueMs)
+    } else {
+      this.#backlog.push(dueMs)
+    }
+  }
+
+  #send(connection: Connection, dueMs: number): void {
+    connection.dueMs = dueMs
+    this.#underWay += 1
+    connection.socket.write(connection.texts[connection.next] ?? '', 'latin1')
+    connection.next = (connection.next + 1) % connection.texts.length
+  }
+
+  #listen(connection: Connection): void {
+    const { socket, parser } = connection
+    socket.on('data', (chunk: Buffer) => {
+      const status = parser.push(chunk)
+      if (status === undefined) return
+      if (this.#expected.has(status)) record(this.#latency, performance.now() - connection.dueMs)
+      else this.#errors += 1
+      this.#underWay -= 1
+      connection.dueMs = -1
+      const waiting = this.#backlog.shift()
+      if (waiting === undefined) this.#free.push(connection)
+      else this.#send(connection, waiting)
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => this.#lose(connection))
+  }
+
+  /** A lost connection is not replaced: that its request got no answer makes the run invalid. */
+  #lose(connection: Connection): void {
+    this.#errors += 1
+    if (connection.dueMs >= 0) this.#underWay -= 1
+    const at = this.#free.indexOf(connection)
+    if (at >= 0) this.#free.splice(at, 1)
+    this.#connections.splice(this.#connections.indexOf(connection), 1)
+  }
+}
+
+/** The request as it goes over the wire. Bodies of scenarios are ASCII. */
+function encode({ method, path, headers, body = '' }: BenchRequest, host: string): string {
+  const length = body === '' ? {} : { 'content-length': String(body.length) }
+  const lines = Object.entries({ host, ...headers, ...length }).map(
+    ([name, value]) => `${name}: ${value}`,
+  )
+  return [`${method} ${path} HTTP/1.1`, ...lines, '', body].join('\r\n')
+}
+
+function open(hostname: string, port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, hostname)
+    socket.setNoDelay(true)
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      resolve(socket)
+    })
+  })
+}
+
+/** One turn of the event loop, so that sockets are read. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Linux lets sleeping threads oversleep by 50 us unless told otherwise. */
+function sharpenTimers(): void {
+  try {
+    writeFileSync('/proc/self/timerslack_ns', '1')
+  } catch {
+    // Elsewhere the sender is a little later; its lateness is in the report.
+  }
+}

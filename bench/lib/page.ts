@@ -1,0 +1,50 @@
+// The report as one HTML page that needs nothing but itself.
+import { NOTES, type Report, reportFacts, reportTables, type Table } from './report.ts'
+
+const STYLE = `
+  body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #1f2933 }
+  table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }
+  th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #d9e2ec; white-space: nowrap }
+  th:first-child, td:first-child { text-align: left; font-weight: 600 }
+  section { overflow-x: auto }
+  svg { max-width: 100%; height: auto }
+  dt { font-weight: 600; float: left; min-width: 6rem } dd { margin-left: 7rem }`
+
+export function renderHtml(report: Report, charts: ReadonlyMap<string, string>): string {
+  const facts = reportFacts(report).map(
+    ([name, value]) => `<dt>${escape(name)}</dt><dd>${inline(value)}</dd>`,
+  )
+  const notes = NOTES.map((note) => `<li>${inline(note)}</li>`)
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>taskapi: benchmark report</title>
+<style>${STYLE}</style>
+<h1>taskapi: benchmark report</h1>
+<dl>${facts.join('')}</dl>
+${[...charts.values()].map((svg) => `<section>${svg}</section>`).join('\n')}
+${reportTables(report).map(section).join('\n')}
+<h2>How to read it</h2>
+<ul>${notes.join('')}</ul>
+</html>
+`
+}
+
+function section({ title, about, head, rows }: Table): string {
+  const cells = (tag: string, line: string[]) =>
+    `<tr>${line.map((cell) => `<${tag}>${inline(cell)}</${tag}>`).join('')}</tr>`
+  const body = rows.map((line) => cells('td', line)).join('')
+  return `<h2>${inline(title)}</h2><p>${inline(about)}</p><section><table>${cells('th', head)}${body}</table></section>`
+}
+
+/** Escaped, with the little Markdown that the report's cells use. */
+function inline(text: string): string {
+  return escape(text)
+    .replaceAll(/`([^`]*)`/g, '<code>$1</code>')
+    .replaceAll(/\*\*([^*]*)\*\*/g, '<strong>$1</strong>')
+}
+
+function escape(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+}

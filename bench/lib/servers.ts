@@ -1,0 +1,184 @@
+// The servers that can be measured: this service, and the peers; each started afresh for every run.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { JWT_SECRET } from './database.ts'
+import { createMemoryCgroup, type MemoryCgroup } from './usage.ts'
+
+export const OURS = 'taskapi'
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const PEERS = join(ROOT, 'bench/peers')
+const START_TIMEOUT_MS = 60_000
+const STOP_TIMEOUT_MS = 10_000
+
+export interface ServerKind {
+  name: string
+  language: string
+  /** Scenarios it can take part in. */
+  serves: readonly string[]
+  versions: Record<string, string>
+  folder: string
+  command: readonly string[]
+  /** The command that must be on PATH to build and run it. */
+  toolchain: string
+  build: readonly string[]
+  env(options: { port: number; databaseUrl: string | undefined }): Record<string, string>
+}
+
+export interface RunningServer {
+  url: string
+  pid: number
+  startupMs: number
+  cgroup: MemoryCgroup | undefined
+  stop(): Promise<void>
+}
+
+/** This service, as it stands in `root`. */
+export function ourService(root = ROOT, name = OURS): ServerKind {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  return {
+    name,
+    language: 'TypeScript',
+    serves: ['json', 'tasks'],
+    versions: { taskapi: manifest.version, node: process.version.slice(1) },
+    folder: root,
+    command: [process.execPath, join(root, 'src/server/main.ts')],
+    toolchain: 'node',
+    build: [],
+    env: ({ port, databaseUrl }) => ({
+      SERVER_HOST: '127.0.0.1',
+      SERVER_PORT: String(port),
+      DATABASE_URL: databaseUrl ?? '',
+      JWT_SECRET,
+    }),
+  }
+}
+
+/** The peers of bench/peers, in the order of their names. */
+export function listPeers(): ServerKind[] {
+  return readdirSync(PEERS)
+    .filter((name) => existsSync(join(PEERS, name, 'peer.json')))
+    .map((name) => {
+      const folder = join(PEERS, name)
+      const peer = JSON.parse(readFileSync(join(folder, 'peer.json'), 'utf8'))
+      return {
+        name: peer.name,
+        language: peer.language,
+        serves: peer.serves,
+        versions: peer.versions,
+        folder,
+        command: peer.start,
+        toolchain: peer.toolchain,
+        build: peer.build,
+        env: ({ port, databaseUrl }) => ({
+          PORT: String(port),
+          WORKERS: String(availableParallelism()),
+          JWT_SECRET,
+          NODE_ENV: 'production',
+          ...peer.env,
+          // To repeat how a peer's pool was tuned.
+          ...(process.env.POOL_SIZE ? { POOL_SIZE: process.env.POOL_SIZE } : {}),
+          ...(databaseUrl ? { DATABASE_URL: databaseUrl } : {}),
+        }),
+      }
+    })
+}
+
+/** Why a server cannot be measured here, or `undefined`. */
+export function whyMissing(kind: ServerKind): string | undefined {
+  if (!isOnPath(kind.toolchain)) return `${kind.toolchain} not found`
+  const [program = ''] = kind.command
+  const built =
+    kind.language === 'JavaScript' ? 'node_modules' : kind.language === 'Java' ? 'target' : program
+  if (!program.startsWith('/') && !existsSync(join(kind.folder, built))) {
+    return 'not built, run npm run bench:peers'
+  }
+  return undefined
+}
+
+/** Starts the server and waits for its first answer. */
+export async function startServer(
+  kind: ServerKind,
+  databaseUrl: string | undefined,
+  signal: AbortSignal,
+): Promise<RunningServer> {
+  const port = await freePort()
+  const cgroup = createMemoryCgroup(`taskapi-bench-${process.pid}-${port}`)
+  const logFile = join(tmpdir(), `taskapi-bench-${kind.name}.log`)
+  const log = openSync(logFile, 'w')
+  const startedAt = performance.now()
+  // The shell moves itself into the cgroup and becomes the server.
+  const child = spawn('sh', ['-c', `${cgroup?.enter ?? ':'}; exec "$@"`, 'sh', ...kind.command], {
+    cwd: kind.folder,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...kind.env({ port, databaseUrl }) },
+    stdio: ['ignore', log, log],
+    // A group of its own: Ctrl-C is ours to pass on, and what a server leaves behind can be ended with it.
+    detached: true,
+  })
+  closeSync(log)
+  const url = `http://127.0.0.1:${port}`
+  const stop = async () => {
+    await stopGroup(child)
+    cgroup?.remove()
+  }
+  try {
+    await firstAnswer(url, child, signal)
+  } catch (error) {
+    await stop()
+    throw new Error(`Cannot start ${kind.name}, see "${logFile}"`, { cause: error })
+  }
+  return { url, pid: child.pid ?? 0, startupMs: performance.now() - startedAt, cgroup, stop }
+}
+
+export function isOnPath(program: string): boolean {
+  try {
+    execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function firstAnswer(url: string, child: ChildProcess, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + START_TIMEOUT_MS
+  for (;;) {
+    signal.throwIfAborted()
+    if (child.exitCode !== null) throw new Error(`It ended with ${child.exitCode}`)
+    if (performance.now() > deadline) throw new Error('It does not answer')
+    const answer = await fetch(`${url}/health`, { headers: { connection: 'close' } }).catch(
+      () => undefined,
+    )
+    await answer?.arrayBuffer()
+    if (answer?.ok) return
+    await delay(5)
+  }
+}
+
+async function stopGroup(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  await Promise.race([ended, delay(STOP_TIMEOUT_MS, undefined, { ref: false })])
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // Nothing of the group is left.
+  }
+  await ended
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      const port = typeof address === 'object' && address ? address.port : 0
+      server.close(() => resolve(port))
+    })
+  })
+}

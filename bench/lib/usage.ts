@@ -1,0 +1,129 @@
+// What processes cost, read from /proc and from a memory cgroup. Linux only: elsewhere the figures are absent.
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+
+const TICKS_PER_SECOND = readTicks()
+const KIB = 1024
+const CGROUP_V1 = '/sys/fs/cgroup/memory'
+const CGROUP_V2 = '/sys/fs/cgroup'
+
+export interface Memory {
+  /** Sum over the processes: counts shared pages once per process. */
+  rss_bytes: number
+  /** Sum over the processes, shared pages split among those that share them. */
+  pss_bytes: number
+  anonymous_bytes: number
+  /** Anonymous and kernel memory charged to the cgroup; absent where no cgroup could be made. */
+  cgroup_bytes?: number
+}
+
+/** CPU time of a process, its descendants, and those of them that have ended, in microseconds. */
+export function cpuMicroseconds(root: number): number {
+  let ticks = 0
+  for (const pid of processTree(root)) {
+    const fields = readStat(pid)
+    // utime, stime, and those of children that have been waited for: proc(5), fields 14 to 17.
+    if (fields) ticks += sum(fields.slice(11, 15).map(Number))
+  }
+  return (ticks * 1e6) / TICKS_PER_SECOND
+}
+
+export function memoryOf(root: number, cgroup: MemoryCgroup | undefined): Memory {
+  const memory: Memory = { rss_bytes: 0, pss_bytes: 0, anonymous_bytes: 0 }
+  for (const pid of processTree(root)) {
+    const text = readText(`/proc/${pid}/smaps_rollup`)
+    memory.rss_bytes += kibField(text, 'Rss')
+    memory.pss_bytes += kibField(text, 'Pss')
+    memory.anonymous_bytes += kibField(text, 'Anonymous')
+  }
+  return cgroup ? { ...memory, cgroup_bytes: cgroup.chargedBytes() } : memory
+}
+
+/** A cgroup of its own for the processes of one server. */
+export interface MemoryCgroup {
+  /** A shell command that moves the shell into the cgroup. */
+  enter: string
+  chargedBytes(): number
+  remove(): void
+}
+
+/** `undefined` where this user may not make one. */
+export function createMemoryCgroup(name: string): MemoryCgroup | undefined {
+  const isV1 = existsSync(`${CGROUP_V1}/memory.stat`)
+  const folder = `${isV1 ? CGROUP_V1 : CGROUP_V2}/${name}`
+  try {
+    mkdirSync(folder)
+    readFileSync(`${folder}/memory.stat`)
+  } catch {
+    return undefined
+  }
+  const chargedBytes = isV1
+    ? () =>
+        statField(folder, 'total_rss') + Number(readText(`${folder}/memory.kmem.usage_in_bytes`))
+    : () => statField(folder, 'anon') + statField(folder, 'kernel')
+  return {
+    enter: `echo $$ > ${folder}/cgroup.procs`,
+    chargedBytes,
+    remove: () => {
+      try {
+        rmdirSync(folder)
+      } catch {
+        // A process that is still ending keeps it; the folder itself costs nothing.
+      }
+    },
+  }
+}
+
+function processTree(root: number): number[] {
+  const children = new Map<number, number[]>()
+  for (const entry of readdirSync('/proc')) {
+    const pid = Number(entry)
+    const fields = pid > 0 ? readStat(pid) : undefined
+    if (!fields) continue
+    const parent = Number(fields[1])
+    children.set(parent, [...(children.get(parent) ?? []), pid])
+  }
+  const tree: number[] = []
+  const waiting = [root]
+  for (let pid = waiting.pop(); pid !== undefined; pid = waiting.pop()) {
+    tree.push(pid)
+    waiting.push(...(children.get(pid) ?? []))
+  }
+  return tree
+}
+
+/** The fields of /proc/pid/stat behind the name, which may hold spaces: `[state, ppid, …]`. */
+function readStat(pid: number): string[] | undefined {
+  const text = readText(`/proc/${pid}/stat`)
+  return text === '' ? undefined : text.slice(text.lastIndexOf(')') + 2).split(' ')
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+function kibField(text: string, name: string): number {
+  return Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * KIB
+}
+
+function statField(folder: string, name: string): number {
+  return Number(
+    new RegExp(`^${name} (\\d+)`, 'm').exec(readText(`${folder}/memory.stat`))?.[1] ?? 0,
+  )
+}
+
+function readTicks(): number {
+  try {
+    return Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
+  } catch {
+    return 100
+  }
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}
