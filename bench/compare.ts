@@ -33,7 +33,7 @@ const program = new Command('npm run bench:compare --')
   .argument('[candidate]', 'a git ref; by default the working tree')
   .option('--scenarios <names>', 'comma-separated', 'json,task-read,task-create,mixed')
   .option('--connections <n>', 'kept connections', '64')
-  .option('--duration <seconds>', 'length of each measured load', '3')
+  .option('--duration <seconds>', 'length of each measured load', '4')
   .option('--warmup <seconds>', 'length of the load before it', '1')
   .option('--rounds <n>', 'times everything is repeated', '6')
   .option('--rate <n>', 'requests per second of the latency runs, the same for both', '2000')
@@ -122,7 +122,7 @@ function render(verdicts: Verdict[]): string {
   return [
     `${baseRef} against ${candidateRef ?? WORKING_TREE}`,
     '',
-    '| scenario | figure | base | candidate | change | noise (base against base) | |',
+    '| scenario | figure | base | candidate | change | noise | |',
     '|---|---|---|---|---|---|---|',
     ...lines,
     '',

@@ -1,5 +1,5 @@
 // The report as Markdown.
-import { ARTICLE, REFERENCE } from './article.ts'
+import { ARTICLE, type ArticleRow, REFERENCE } from './article.ts'
 import type { Machine } from './machine.ts'
 import type { LoadOptions, Run } from './measure.ts'
 import { OURS } from './servers.ts'
@@ -35,7 +35,7 @@ export const NOTES = [
   'In the json scenario axum passes the three layers of the article (trace, compression, CORS) and taskapi its whole request path (request id, CORS, limits, deadlines); the other five answer without such layers.',
 ]
 
-export const ARTICLE_NOTE =
+const ARTICLE_NOTE =
   "The article does not state its hardware, its load generator, its connections or the code of its servers, so its absolute figures can be compared with nothing. What can be compared is the order of the frameworks and their ratios; both are given against Express. The article's p99 seems to come from a closed loop; ours is timed from when a request was due, at half of each server's own throughput."
 
 /** The whole report. */
@@ -85,77 +85,66 @@ export function reportFacts({
 export function reportTables(report: Report): Table[] {
   const measured = new Set(report.rows.map(({ scenario }) => scenario))
   const scenarios = report.scenarios.filter(({ name }) => measured.has(name))
-  const articleTable =
-    measured.has('json') && report.servers.length > 0 ? [compareWithArticle(report)] : []
+  const article = measured.has('json') && report.servers.length > 0 ? articleTables(report) : []
   const memory = report.rows.some((row) => row.idle_rss_bytes) ? [memoryTable(report)] : []
-  return [
-    ...articleTable,
-    ...scenarios.map((scenario) => scenarioTable(report, scenario)),
-    ...memory,
-  ]
+  return [...article, ...scenarios.map((scenario) => scenarioTable(report, scenario)), ...memory]
 }
 
-function compareWithArticle({ rows }: Report): Table {
+/** One table for each figure of the article's. */
+const ARTICLE_FIGURES: readonly {
+  title: string
+  article(row: ArticleRow): number
+  format(value: number): string
+  /** In the article's unit. */
+  measured(row: Row): Spread | undefined
+}[] = [
+  {
+    title: 'requests per second',
+    article: (row) => row.requestsPerSecond,
+    format: count,
+    measured: (row) => row.requests_per_second,
+  },
+  {
+    title: 'p99 latency in ms',
+    article: (row) => row.p99Ms,
+    format: (value) => String(Math.round(value * 100) / 100),
+    measured: (row) => row.open_p99_us && scale(row.open_p99_us, 1e-3),
+  },
+  {
+    title: 'idle memory in MB (measured: PSS of all processes)',
+    article: (row) => row.idleMemoryMb,
+    format: (value) => String(Math.round(value)),
+    measured: (row) => row.idle_pss_bytes && scale(row.idle_pss_bytes, 1e-6),
+  },
+]
+
+function articleTables({ rows }: Report): Table[] {
   const find = (server: string) =>
     rows.find((row) => row.scenario === 'json' && row.server === server && !row.invalid)
   const reference = find(REFERENCE)
   const articleReference = ARTICLE.find(({ server }) => server === REFERENCE)
-  const lines = ARTICLE.map((article) => {
-    const row = find(article.server)
-    return [
-      article.framework,
-      count(article.requestsPerSecond),
-      ratio(article.requestsPerSecond, articleReference?.requestsPerSecond),
-      ...measuredCells(row, reference),
-      `${article.p99Ms} ms`,
-      ratio(article.p99Ms, articleReference?.p99Ms),
-      milliseconds(row?.open_p99_us),
-      ratio(row?.open_p99_us?.median, reference?.open_p99_us?.median),
-      `${article.idleMemoryMb} MB`,
-      megabytes(row?.idle_pss_bytes),
-    ]
+  return ARTICLE_FIGURES.map(({ title, article, format, measured }, index) => {
+    const cells = (server: string) => {
+      const row = find(server)
+      const value = row && measured(row)
+      if (!row || !value) return ['not measured', '']
+      const mark = measured(row) === row.requests_per_second ? limitMark(row) : ''
+      const to = reference && measured(reference)?.median
+      return [withSpread(value, format) + mark, ratio(value.median, to)]
+    }
+    const lines = ARTICLE.map((row) => [
+      row.framework,
+      format(article(row)),
+      ratio(article(row), articleReference && article(articleReference)),
+      ...cells(row.server),
+    ])
+    return {
+      title: `The article's table, measured here: ${title}`,
+      about: index === 0 ? ARTICLE_NOTE : '',
+      head: ['framework', 'article', 'to Express', 'measured', 'to Express'],
+      rows: [...lines, [`**${OURS}**`, '', '', ...cells(OURS)]],
+    }
   })
-  const ours = find(OURS)
-  lines.push([
-    `**${OURS}**`,
-    '',
-    '',
-    ...measuredCells(ours, reference),
-    '',
-    '',
-    milliseconds(ours?.open_p99_us),
-    ratio(ours?.open_p99_us?.median, reference?.open_p99_us?.median),
-    '',
-    megabytes(ours?.idle_pss_bytes),
-  ])
-  return {
-    title: "The article's table, and the same measured here",
-    about: ARTICLE_NOTE,
-    head: [
-      'framework',
-      "article's requests/s",
-      'to Express',
-      'measured',
-      'to Express',
-      'CPU per request',
-      "article's p99",
-      'to Express',
-      'measured p99',
-      'to Express',
-      "article's idle memory",
-      'measured (PSS)',
-    ],
-    rows: lines,
-  }
-}
-
-function measuredCells(row: Row | undefined, reference: Row | undefined): string[] {
-  if (!row) return ['not measured', '', '']
-  return [
-    throughput(row),
-    ratio(row.requests_per_second?.median, reference?.requests_per_second?.median),
-    microseconds(row.server_cpu_us),
-  ]
 }
 
 function scenarioTable({ rows }: Report, { name, about }: { name: string; about: string }): Table {
@@ -237,7 +226,15 @@ export function markdownTable({ head, rows }: Table): string {
 }
 
 function throughput(row: Row): string {
-  return withSpread(row.requests_per_second, count) + (row.generator_limited ? ' ^' : '')
+  return withSpread(row.requests_per_second, count) + limitMark(row)
+}
+
+function limitMark(row: Row): string {
+  return row.generator_limited ? ' ^' : ''
+}
+
+function scale({ median, min, max }: Spread, by: number): Spread {
+  return { median: median * by, min: min * by, max: max * by }
 }
 
 function withSpread(spread: Spread | undefined, format: (value: number) => string): string {

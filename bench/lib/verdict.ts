@@ -10,7 +10,7 @@ export interface Verdict {
   candidate: number
   /** Median over the rounds of candidate / base - 1: each round compares its own neighbours. */
   change: number
-  /** How far the same comparison of base against base strays from 0. */
+  /** How far base against base strays from 0, and the error of both comparisons. */
   noise: number
   slower: boolean
 }
@@ -28,6 +28,9 @@ const FIGURES: readonly Figure[] = [
   { name: 'server CPU us', read: (run) => run.server_cpu_us, limit: 0.1 },
 ]
 
+/** Standard errors that a change must exceed on top of its limit. */
+const CONFIDENCE = 2
+
 /** The verdicts of one scenario. `runs` hold rounds of the servers "base", "base again" and "candidate". */
 export function compareRuns(scenario: string, runs: readonly Run[]): Verdict[] {
   return FIGURES.flatMap((figure) => {
@@ -39,16 +42,18 @@ export function compareRuns(scenario: string, runs: readonly Run[]): Verdict[] {
     const base = values('base')
     const candidate = values('candidate')
     if (base.some(Number.isNaN) || candidate.some(Number.isNaN)) return []
-    const change = median(changes(base, candidate))
-    const noise = spreadOf(changes(base, values('base again')))
-    const slower = figure.limit < 0 ? change < figure.limit - noise : change > figure.limit + noise
+    const found = relative(base, candidate)
+    const itself = relative(base, values('base again'))
+    const noise = Math.abs(itself.change) + CONFIDENCE * Math.hypot(itself.error, found.error)
+    const slower =
+      figure.limit < 0 ? found.change < figure.limit - noise : found.change > figure.limit + noise
     return [
       {
         scenario,
         figure: figure.name,
         base: median(base),
         candidate: median(candidate),
-        change,
+        change: found.change,
         noise,
         slower,
       },
@@ -56,14 +61,14 @@ export function compareRuns(scenario: string, runs: readonly Run[]): Verdict[] {
   })
 }
 
-function changes(from: readonly number[], to: readonly number[]): number[] {
-  return from.map((value, round) => (to[round] ?? Number.NaN) / value - 1)
-}
-
-/** The error of a median of such values: off-centre, and a standard error estimated from the median deviation. */
-function spreadOf(values: readonly number[]): number {
-  const centre = median(values)
-  const deviation = median(values.map((value) => Math.abs(value - centre)))
+/** How `to` differs from `from`, round by round: the median change, and the standard error of that median. */
+function relative(
+  from: readonly number[],
+  to: readonly number[],
+): { change: number; error: number } {
+  const changes = from.map((value, round) => (to[round] ?? Number.NaN) / value - 1)
+  const change = median(changes)
+  const deviation = median(changes.map((value) => Math.abs(value - change)))
   // 1.4826 makes it a standard deviation, 1.2533 that of a median, if the values are normally distributed.
-  return Math.abs(centre) + (1.4826 * 1.2533 * deviation) / Math.sqrt(values.length)
+  return { change, error: (1.4826 * 1.2533 * deviation) / Math.sqrt(changes.length) }
 }
