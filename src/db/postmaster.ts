@@ -1,0 +1,42 @@
+// Runs where the local PostgreSQL is started. What its pid file and /proc say about the server process.
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { ignore } from './postgres-binaries.ts'
+
+/** The first lines of PostgreSQL's postmaster.pid that matter here. */
+export interface PidFile {
+  pid: number
+  socketFolder: string
+  text: string
+}
+
+/** `undefined` while there is no server, or its file is not complete yet. */
+export async function readPidFile(dataFolder: string): Promise<PidFile | undefined> {
+  const text = await readFile(join(dataFolder, 'postmaster.pid'), 'utf8').catch(ignore('ENOENT'))
+  const lines = text?.split('\n') ?? []
+  const pid = Number(lines[0])
+  const socketFolder = lines[4]
+  return text && pid > 0 && socketFolder ? { pid, socketFolder, text } : undefined
+}
+
+/** False also for a zombie: in a container nobody may ever reap a process that is not our child. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return true
+  }
+}
+
+/** True when the process of this number runs PostgreSQL, not some other program that has got the number. */
+export async function isPostgres(pid: number): Promise<boolean> {
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => undefined)
+  // Without /proc there is no telling: then PostgreSQL itself decides about its pid file.
+  return command !== undefined && basename(command.split('\0')[0] ?? '') === 'postgres'
+}
