@@ -12,7 +12,14 @@ import { renderHtml } from './lib/page.ts'
 import { createProgress, type Progress } from './lib/progress.ts'
 import { type Report, renderMarkdown } from './lib/report.ts'
 import type { Scenario } from './lib/scenario.ts'
-import { listPeers, ourService, type ServerKind, startServer, whyMissing } from './lib/servers.ts'
+import {
+  listPeers,
+  ourService,
+  ourServiceUnbatched,
+  type ServerKind,
+  startServer,
+  whyMissing,
+} from './lib/servers.ts'
 import { type Row, summarizeRuns } from './lib/summary.ts'
 import { seedTarget } from './lib/target.ts'
 import { scenarios } from './scenarios.ts'
@@ -209,7 +216,7 @@ function loadOptions(): LoadOptions {
 }
 
 function allServers(): ServerKind[] {
-  return [ourService(), ...listPeers()]
+  return [ourService(), ourServiceUnbatched(), ...listPeers()]
 }
 
 function participants(kinds: readonly ServerKind[], scenario: Scenario): ServerKind[] {

@@ -79,7 +79,7 @@ async function draw(chart: Chart, { rows, scenarios }: Report): Promise<string> 
           mark: 'bar',
           encoding: {
             color: {
-              condition: { test: `datum.server === '${OURS}'`, value: '#d9480f' },
+              condition: { test: `indexof(datum.server, '${OURS}') === 0`, value: '#d9480f' },
               value: '#a9b8c6',
             },
           },

@@ -75,7 +75,7 @@ export async function measureLoad(
 ): Promise<Omit<Run, 'server' | 'round'>> {
   const common = {
     url,
-    connections: load.connections,
+    connections: Math.min(load.connections, scenario.connectionsMax ?? load.connections),
     statuses: scenario.statuses,
     requests: (connection: number) => scenario.requests(users, seededRandom(connection + 1)),
     signal,

@@ -40,8 +40,8 @@ const ARTICLE_NOTE =
 
 /** The whole report. */
 export function renderMarkdown(report: Report): string {
-  const tables = reportTables(report).map(
-    (table) => `## ${table.title}\n\n${table.about}\n\n${markdownTable(table)}`,
+  const tables = reportTables(report).map((table) =>
+    [`## ${table.title}`, table.about, markdownTable(table)].filter(Boolean).join('\n\n'),
   )
   const facts = reportFacts(report).map(([name, value]) => `- ${name}: ${value}`)
   const notes = NOTES.map((note) => `- ${note}`)
@@ -93,10 +93,10 @@ export function reportTables(report: Report): Table[] {
 /** One table for each figure of the article's. */
 const ARTICLE_FIGURES: readonly {
   title: string
-  article(row: ArticleRow): number
-  format(value: number): string
+  article: (row: ArticleRow) => number
+  format: (value: number) => string
   /** In the article's unit. */
-  measured(row: Row): Spread | undefined
+  measured: (row: Row) => Spread | undefined
 }[] = [
   {
     title: 'requests per second',

@@ -23,6 +23,8 @@ export interface Scenario {
   serves: 'json' | 'tasks'
   /** Statuses of good answers; any other makes the run invalid. */
   statuses: readonly number[]
+  /** Connections at most, where more would only measure how a server sheds them. */
+  connectionsMax?: number
   /** The requests that one connection sends, over and over. `random` gives 0 to 1 and repeats from run to run. */
   requests(users: readonly SeedUser[], random: () => number): BenchRequest[]
   /** A second load that runs beside the measured one. */

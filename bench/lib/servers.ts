@@ -37,8 +37,12 @@ export interface RunningServer {
   stop(): Promise<void>
 }
 
-/** This service, as it stands in `root`. */
-export function ourService(root = ROOT, name = OURS): ServerKind {
+/** This service, as it stands in `root`; with `env` on top of its settings. */
+export function ourService(
+  root = ROOT,
+  name = OURS,
+  extra: Record<string, string> = {},
+): ServerKind {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   return {
     name,
@@ -54,8 +58,16 @@ export function ourService(root = ROOT, name = OURS): ServerKind {
       SERVER_PORT: String(port),
       DATABASE_URL: databaseUrl ?? '',
       JWT_SECRET,
+      ...extra,
     }),
   }
+}
+
+/** This service with one statement per request, for comparisons under rules that forbid sharing one. */
+export function ourServiceUnbatched(): ServerKind {
+  const kind = ourService(ROOT, `${OURS} unbatched`, { DB_BATCHING: 'off' })
+  // Where there is no database, there is nothing that could differ.
+  return { ...kind, serves: ['tasks'] }
 }
 
 /** The peers of bench/peers, in the order of their names. */

@@ -10,9 +10,11 @@ import { readRequest } from './task-read.ts'
 
 export const login: Scenario = {
   name: 'login',
-  about: 'POST the right credentials: one Argon2id verification (19 MiB, two passes) per request',
+  about:
+    'POST the right credentials over 16 connections: one Argon2id verification (19 MiB, two passes) per request',
   serves: 'tasks',
   statuses: [200],
+  connectionsMax: 16,
   requests: (users, random) => cycle(() => loginRequest(users, random)),
 }
 
