@@ -38,6 +38,8 @@ export class DatabaseOverloadedError extends Error {
 
 /** The pool of one process. */
 export interface Database {
+  /** Throws `DatabaseOverloadedError` when `others` calls that wait elsewhere leave no room for one more. */
+  admit(others: number): void
   /** Runs a prepared statement. Rejects with the driver's error, untouched. */
   run<Row extends object>(of: Statement, parameters: Parameter[]): Promise<Row[]>
   /** Opens every connection and prepares `statements` on each. */
@@ -59,13 +61,20 @@ export function connect(options: DatabaseOptions): Database {
     parameters: {
       application_name: options.applicationName,
       statement_timeout: options.statementTimeoutMs,
-      lock_timeout: options.statementTimeoutMs,
+      // Shorter, so that a locked row is told apart from a slow statement.
+      lock_timeout: Math.ceil(options.statementTimeoutMs / 2),
     },
   })
   let waiting = 0
 
+  function admit(others: number): void {
+    if (waiting + others >= options.queueMax) {
+      throw new DatabaseOverloadedError('Too many statements wait')
+    }
+  }
+
   async function run<Row extends object>(of: Statement, parameters: Parameter[]): Promise<Row[]> {
-    if (waiting >= options.queueMax) throw new DatabaseOverloadedError('Too many statements wait')
+    admit(0)
     waiting += 1
     try {
       const rows = await sql.unsafe<Row[]>(of.text, parameters, PREPARED)
@@ -99,7 +108,7 @@ export function connect(options: DatabaseOptions): Database {
     return withTimeout(answered, timeoutMs, false)
   }
 
-  return { run, warm, ping, close: (timeoutMs) => sql.end({ timeout: timeoutMs / 1000 }) }
+  return { admit, run, warm, ping, close: (timeoutMs) => sql.end({ timeout: timeoutMs / 1000 }) }
 }
 
 export interface ClientOptions {
@@ -139,6 +148,12 @@ export function isOutage(error: unknown): boolean {
   return OUTAGE_CODES.has(codeOf(error))
 }
 
+/** True when PostgreSQL itself refused the statement, which therefore changed nothing and may be tried in parts. */
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof postgres.PostgresError)) return false
+  return error.code === LOCK_NOT_AVAILABLE || !isOutage(error)
+}
+
 /** True when PostgreSQL refused a row because of the constraint of this name. */
 export function isSchemaViolation(error: unknown, constraint: string): boolean {
   return error instanceof postgres.PostgresError && error.constraint_name === constraint
@@ -168,6 +183,9 @@ export async function withTimeout<T>(task: Promise<T>, timeoutMs: number, fallba
   }
 }
 
+/** Somebody else holds the row; a batch is split over it, a single call is told to come back. */
+const LOCK_NOT_AVAILABLE = '55P03'
+
 /** Driver codes of a lost or refused connection, and SQLSTATEs of a server that is away or going away. */
 const OUTAGE_CODES = new Set([
   'CONNECTION_CLOSED',
@@ -190,6 +208,7 @@ const OUTAGE_CODES = new Set([
   '08006',
   '25006',
   '53300',
+  LOCK_NOT_AVAILABLE,
   '57014',
   '57P01',
   '57P02',

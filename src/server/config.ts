@@ -106,19 +106,24 @@ const SETTINGS = Type.Object({
     default: 0,
     description: 'Time between failing readiness and refusing connections, for load balancers',
   }),
-  DATABASE_CONNECTIONS: Type.Integer({
+  DB_CONNECTIONS: Type.Integer({
     minimum: 1,
     maximum: 100,
     default: 2,
     description: 'PostgreSQL connections per listener; statements are pipelined over them',
   }),
-  DATABASE_QUEUE: Type.Integer({
+  DB_QUEUE: Type.Integer({
     minimum: 1,
     maximum: 100_000,
     default: 1000,
     description: 'Statements per listener that may wait for PostgreSQL; further ones get 503',
   }),
-  STATEMENT_TIMEOUT_MS: Type.Integer({
+  DB_BATCHING: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'on',
+    description:
+      'Whether calls that wait at the same moment share a statement; `off` for comparisons',
+  }),
+  DB_STATEMENT_TIMEOUT_MS: Type.Integer({
     minimum: 100,
     maximum: 600_000,
     default: 5000,
@@ -234,34 +239,8 @@ export function parseAllowedOrigins(text: string): ReadonlySet<string> | undefin
   return text === '*' ? undefined : new Set(parseOrigins(text))
 }
 
-/** The settings as lines of `--help`. */
-export function renderHelp(): string {
-  const lines = settingEntries().map(([name, schema]) => {
-    const preset = schema.default === undefined ? '' : ` (default ${schema.default})`
-    return `  ${name.padEnd(22)}${plain(schema.description)}${preset}`
-  })
-  return `Settings, from the environment or a .env file:\n${lines.join('\n')}`
-}
-
-/** The settings as a `.env.example` file: every one, commented out, at its default. */
-export function renderEnvExample(): string {
-  const blocks = settingEntries().map(
-    ([name, schema]) =>
-      `# ${plain(schema.description)}; ${expectation(schema)}\n#${name}=${schema.default ?? ''}\n`,
-  )
-  return blocks.join('\n')
-}
-
-/** The settings as a Markdown table. */
-export function renderMarkdown(): string {
-  const rows = settingEntries().map(([name, schema]) => {
-    const preset = schema.default === undefined ? '' : `\`${schema.default}\``
-    return `| \`${name}\` | ${preset} | ${schema.description} | ${expectation(schema)} |`
-  })
-  return ['| name | default | what it is | accepted |', '|---|---|---|---|', ...rows].join('\n')
-}
-
-function settingEntries(): [SettingName, TSchema][] {
+/** Every setting with its schema, in the order of the documents. */
+export function settingEntries(): [SettingName, TSchema][] {
   return Object.entries(SETTINGS.properties) as [SettingName, TSchema][]
 }
 
@@ -271,7 +250,8 @@ function problem(name: SettingName, text: string, source: string): ConfigProblem
   return { name, value, expected: expectation(schema), source }
 }
 
-function expectation(schema: TSchema): string {
+/** What a setting accepts, in words. */
+export function expectation(schema: TSchema): string {
   if (schema.expected) return schema.expected
   if (schema.anyOf) return schema.anyOf.map((option: TSchema) => option.const).join(', ')
   if (schema.type === 'integer') return `an integer from ${schema.minimum} to ${schema.maximum}`
@@ -304,8 +284,4 @@ function parseOrigins(text: string): string[] {
 
 function isOrigin(text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text
-}
-
-function plain(markdown: string | undefined): string {
-  return (markdown ?? '').replaceAll('`', '')
 }

@@ -1,12 +1,14 @@
 // Runs in listeners. The long-lived resources of one listener, built in one place and closed in reverse order.
 import { connect, type Database } from '../db/client.ts'
-import { TASK_STATEMENTS } from '../db/tasks.ts'
+import { createTasks, TASK_STATEMENTS, type Tasks } from '../db/tasks.ts'
 import { USER_STATEMENTS } from '../db/users.ts'
 import { createPasswordPool, type PasswordPool } from '../workers/password-pool.ts'
 import type { Config } from './config.ts'
 import type { Logger } from './log.ts'
 import { createTokens, type Tokens } from './tokens.ts'
 
+/** Beyond this a statement takes longer without costing less per row. */
+const BATCH_CALLS_MAX = 128
 const CLOSE_TIMEOUT_MS = 1000
 const CONNECT_TIMEOUT_MS = 5000
 
@@ -15,6 +17,7 @@ export interface Context {
   readonly config: Config
   readonly log: Logger
   readonly db: Database
+  readonly tasks: Tasks
   readonly passwords: PasswordPool
   readonly tokens: Tokens
   readonly readiness: Readiness
@@ -33,17 +36,19 @@ export type ListenerState = 'starting' | 'ready' | 'draining' | 'closed'
 export function createContext(config: Config, log: Logger, document: () => unknown): Context {
   const { DATABASE_URL: url, JWT_SECRET: secret } = config
   if (!url || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
+  const db = connect({
+    url,
+    connections: config.DB_CONNECTIONS,
+    queueMax: config.DB_QUEUE,
+    statementTimeoutMs: config.DB_STATEMENT_TIMEOUT_MS,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    applicationName: 'taskapi',
+  })
   return {
     config,
     log,
-    db: connect({
-      url,
-      connections: config.DATABASE_CONNECTIONS,
-      queueMax: config.DATABASE_QUEUE,
-      statementTimeoutMs: config.STATEMENT_TIMEOUT_MS,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      applicationName: 'taskapi',
-    }),
+    db,
+    tasks: createTasks(db, config.DB_BATCHING === 'on' ? BATCH_CALLS_MAX : 1),
     passwords: createPasswordPool({
       threads: config.PASSWORD_THREADS,
       queueMax: config.PASSWORD_QUEUE,

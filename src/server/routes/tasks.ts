@@ -1,6 +1,5 @@
 // Runs in listeners. The tasks of the account that the token names.
 import { Type } from '@sinclair/typebox'
-import { deleteTask, findTask, insertTask, listTasks, updateTask } from '../../db/tasks.ts'
 import { notFound } from '../errors.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { Instant, nullable, Priority, Task, TaskStatus, Text, Uuid } from '../schemas.ts'
@@ -58,8 +57,8 @@ const readTasks = defineRoute({
   auth: true,
   query: TaskListQuery,
   success: { status: 200, description: 'A page of tasks', schema: Type.Array(Task) },
-  handle: ({ db }, { userId, query }) =>
-    listTasks(db, userId, {
+  handle: ({ tasks }, { userId, query }) =>
+    tasks.list(userId, {
       ...query,
       limit: Math.min(query.limit ?? LIMIT_DEFAULT, LIMIT_MAX),
       offset: query.offset ?? 0,
@@ -75,7 +74,7 @@ const createTask = defineRoute({
   body: NewTask,
   success: { status: 201, description: 'The new task', schema: Task },
   location: (task) => `/api/v1/tasks/${task.id}`,
-  handle: ({ db }, { userId, body }) => insertTask(db, userId, body),
+  handle: ({ tasks }, { userId, body }) => tasks.insert(userId, body),
 })
 
 const readTask = defineRoute({
@@ -87,8 +86,8 @@ const readTask = defineRoute({
   params: TaskId,
   success: { status: 200, description: 'The task', schema: Task },
   errors: ['not_found'],
-  handle: async ({ db }, { userId, params }) => {
-    const task = await findTask(db, userId, params.id)
+  handle: async ({ tasks }, { userId, params }) => {
+    const task = await tasks.find(userId, params.id)
     if (!task) throw notFound('task')
     return task
   },
@@ -104,8 +103,8 @@ const changeTask = defineRoute({
   body: TaskChanges,
   success: { status: 200, description: 'The task as it is now', schema: Task },
   errors: ['not_found'],
-  handle: async ({ db }, { userId, params, body }) => {
-    const task = await updateTask(db, userId, params.id, body)
+  handle: async ({ tasks }, { userId, params, body }) => {
+    const task = await tasks.update(userId, params.id, body)
     if (!task) throw notFound('task')
     return task
   },
@@ -120,8 +119,8 @@ const removeTask = defineRoute({
   params: TaskId,
   success: { status: 204, description: 'It is gone' },
   errors: ['not_found'],
-  handle: async ({ db }, { userId, params }) => {
-    if (!(await deleteTask(db, userId, params.id))) throw notFound('task')
+  handle: async ({ tasks }, { userId, params }) => {
+    if (!(await tasks.delete(userId, params.id))) throw notFound('task')
   },
 })
 
