@@ -1,9 +1,9 @@
 // Runs in every process. The only reader of the environment.
 import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { parseEnv } from 'node:util'
 import { FormatRegistry, type Static, type TSchema, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { countCpus } from './cpus.ts'
 
 /** Shortest accepted HS256 key, in bytes: RFC 7518, section 3.2 asks for at least the hash size. */
 export const JWT_SECRET_BYTES_MIN = 32
@@ -52,7 +52,8 @@ const SETTINGS = Type.Object({
     Type.Integer({
       minimum: 1,
       maximum: 256,
-      description: 'Listener processes on the port; by default the CPUs this process may use',
+      description:
+        'Listener processes on the port; by default the CPUs this process may use, quota included',
     }),
   ),
   LOG_LEVEL: Type.Union(
@@ -216,7 +217,7 @@ export function parseConfig(env: Variables, file = ''): Config {
   }
   if (problems.size > 0) throw new ConfigError([...problems.values()])
   const checked = values as Static<typeof SETTINGS>
-  return Object.freeze({ ...checked, LISTENERS: checked.LISTENERS ?? availableParallelism() })
+  return Object.freeze({ ...checked, LISTENERS: checked.LISTENERS ?? countCpus() })
 }
 
 /** Reads this process' environment and the `.env` file of the working directory. Throws `ConfigError`. */

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { availableParallelism } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { ConfigError, parseConfig } from '../../src/server/config.ts'
+import { countCpus } from '../../src/server/cpus.ts'
 import { MAIN } from '../support/service.ts'
 
 const SECRET = 'x'.repeat(32)
@@ -21,7 +21,7 @@ test("has the article's defaults", () => {
     JWT_EXPIRATION_HOURS: 24,
     SERVER_PORT: 8080,
     LOG_LEVEL: 'info',
-    LISTENERS: availableParallelism(),
+    LISTENERS: countCpus(),
   })
 })
 
