@@ -30,6 +30,7 @@ export const NOTES = [
   'Client, server and PostgreSQL share the CPUs of one machine, so throughput is that of the three together. CPU per request is the steadiest figure.',
   'Throughput comes from a closed loop (autocannon): each connection sends its next request when it has its answer. Its latency is connections divided by throughput, not what a user would see.',
   'p50 to max come from an open loop at the offered rate: requests are due at fixed times and their latency counts from then, so a stall is seen by all that were due during it.',
+  'Latency is left out where the open loop would have had fewer than 100 requests.',
   'A mark ^ behind requests/s says that the load generator had used up its own CPU: the server could have done more, and its CPU per request is the figure to compare.',
   'Figures are medians over the rounds, with the smallest and the largest in brackets. Every run is a fresh process on a fresh copy of the database; the order of the servers rotates.',
   'In the json scenario axum passes the three layers of the article (trace, compression, CORS) and taskapi its whole request path (request id, CORS, limits, deadlines); the other five answer without such layers.',
