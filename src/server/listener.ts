@@ -13,9 +13,11 @@ const DRAIN_POLL_MS = 20
 
 export interface Listener {
   port: number
+  /** Fails readiness, waits `DRAIN_DELAY_MS`, and stops accepting connections; those that are open go on. */
+  refuse(): Promise<void>
   /**
-   * Fails readiness, waits `DRAIN_DELAY_MS`, stops accepting, closes each connection with its next answer, and ends
-   * when all are gone or after `SHUTDOWN_TIMEOUT_MS`. True when no request was cut off.
+   * Refuses connections, closes each open one with its next answer, and ends when all are gone or after
+   * `SHUTDOWN_TIMEOUT_MS`. True when no request was cut off.
    */
   drain(): Promise<boolean>
 }
@@ -38,7 +40,13 @@ export async function startListener(config: Config, log: Logger): Promise<Listen
   installRoutes(app, context, gate)
   const socket = await listen(app, config)
   const port = uws.us_socket_local_port(socket)
-  return { port, drain: () => drain({ uws, app, socket, context, gate, connections }) }
+  const parts: Parts = { uws, app, socket, context, gate, connections }
+  let refusing: Promise<void> | undefined
+  const refuse = () => {
+    refusing ??= refuseConnections(parts)
+    return refusing
+  }
+  return { port, refuse, drain: () => refuse().then(() => drain(parts)) }
 }
 
 /** Made when first asked for: most listeners never are. */
@@ -109,13 +117,17 @@ interface Parts {
   connections: ConnectionCount
 }
 
-async function drain({ uws, app, socket, context, gate, connections }: Parts): Promise<boolean> {
+async function refuseConnections({ uws, socket, context, gate, connections }: Parts) {
   const { config, log, readiness } = context
   readiness.state = 'draining'
   log.info({ connections: connections.open, in_flight: gate.pending.size }, 'Draining')
   if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
-  // Both in one turn of the loop: a client that is told to close must not come back to a socket that is about to.
   uws.us_listen_socket_close(socket)
+}
+
+/** Connections must be refused by now: a client that is told to close would come back, to be reset. */
+async function drain({ app, context, gate, connections }: Parts): Promise<boolean> {
+  const { config, log, readiness } = context
   gate.closing = true
   const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
   while (connections.open > 0 && performance.now() < deadline) await delay(DRAIN_POLL_MS)

@@ -1,6 +1,6 @@
 // The entry of every process: the supervisor (or the one listener of a small set-up), a listener, or a command.
 // The only file that handles signals and ends the process.
-import type { ListenerMessage } from '../workers/messages.ts'
+import type { ListenerMessage, SupervisorMessage } from '../workers/messages.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
 import { LISTENER_ROLE, type Part } from './service.ts'
@@ -21,7 +21,10 @@ async function serve(): Promise<void> {
     level: config.LOG_LEVEL,
     role: config.LISTENERS > 1 ? 'supervisor' : 'listener',
   })
-  await run(log, ['SIGINT', 'SIGTERM'], async (signal) => {
+  const listenForStop = (stop: () => void) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop)
+  }
+  await run(log, listenForStop, async (signal) => {
     const { startService } = await import('./service.ts')
     const service = await startService(config, log.logger, signal)
     log.logger.info({ url: service.url, listeners: config.LISTENERS }, 'Listening')
@@ -38,13 +41,33 @@ async function serveAsListener(): Promise<void> {
   const log = createLog({ level: config.LOG_LEVEL, role: 'listener' })
   // A terminal sends Ctrl-C to the whole group; the supervisor decides.
   process.on('SIGINT', () => undefined)
-  await run(log, ['SIGTERM', 'message', 'disconnect'], async () => {
+  const listenForStop = (stop: () => void) => {
+    // Only the supervisor cuts a drain short, by killing: here a second word is never more than an echo.
+    let stopping = false
+    const stopOnce = () => {
+      if (!stopping) stop()
+      stopping = true
+    }
+    process.on('SIGTERM', stopOnce)
+    process.on('disconnect', stopOnce)
+    process.on('message', (message: SupervisorMessage) => {
+      if (message.type === 'drain') stopOnce()
+    })
+  }
+  await run(log, listenForStop, async () => {
     const { startListener } = await import('./listener.ts')
     const listener = await startListener(config, log.logger)
-    process.send?.({ type: 'listening' } satisfies ListenerMessage)
+    process.on('message', (message: SupervisorMessage) => {
+      if (message.type === 'refuse') void listener.refuse().then(() => tell({ type: 'refusing' }))
+    })
+    tell({ type: 'listening' })
     log.logger.info({ port: listener.port }, 'Listener is up')
     return { drain: () => listener.drain(), terminate: () => undefined }
   })
+}
+
+function tell(message: ListenerMessage): void {
+  if (process.connected) process.send?.(message)
 }
 
 async function runCommand(): Promise<void> {
@@ -57,10 +80,10 @@ async function runCommand(): Promise<void> {
   }
 }
 
-/** Starts, and drains at the first of `stopEvents`; a second one that is not an echo of the first ends at once. */
+/** Starts, and drains at the first stop; a second one that is not an echo of the first ends at once. */
 async function run(
   log: Log,
-  stopEvents: string[],
+  listenForStop: (stop: () => void) => void,
   start: (signal: AbortSignal) => Promise<Part>,
 ): Promise<void> {
   const abort = new AbortController()
@@ -68,7 +91,7 @@ async function run(
   let stoppedAtMs: number | undefined
   let exiting = false
 
-  for (const event of stopEvents) process.on(event, onStop)
+  listenForStop(onStop)
   process.on('uncaughtException', (err) => {
     log.logger.fatal({ err }, 'Uncaught exception')
     part?.terminate()

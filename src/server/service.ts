@@ -127,7 +127,8 @@ async function startListeners(config: Config, log: Logger): Promise<Part> {
       SERVER_PORT: String(config.SERVER_PORT),
     }),
     listeners: config.LISTENERS,
-    shutdownTimeoutMs: config.DRAIN_DELAY_MS + config.SHUTDOWN_TIMEOUT_MS,
+    drainDelayMs: config.DRAIN_DELAY_MS,
+    shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
     onReplaced: (event) => log.error(event, 'Listener died, starting another'),
   })
   try {

@@ -1,10 +1,10 @@
 // What processes and threads say to each other. Type-only: loads nothing.
 
-/** Supervisor to listener. */
-export type SupervisorMessage = { type: 'drain' }
+/** Supervisor to listener. `refuse` to all comes before `drain` to any. */
+export type SupervisorMessage = { type: 'refuse' } | { type: 'drain' }
 
-/** Listener to supervisor. */
-export type ListenerMessage = { type: 'listening' }
+/** Listener to supervisor: it accepts connections; it no longer does. */
+export type ListenerMessage = { type: 'listening' } | { type: 'refusing' }
 
 /** Listener to hash thread. */
 export type PasswordTask =

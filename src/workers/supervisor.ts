@@ -1,6 +1,6 @@
 // Runs in the supervisor process. Keeps the wanted number of listener processes alive.
 import { type ChildProcess, fork } from 'node:child_process'
-import type { SupervisorMessage } from './messages.ts'
+import type { ListenerMessage, SupervisorMessage } from './messages.ts'
 
 const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 10_000
@@ -8,6 +8,8 @@ const BACKOFF_MS_MAX = 10_000
 const STABLE_MS = 10_000
 /** What a listener gets on top of its own drain deadline before it is killed. */
 const KILL_GRACE_MS = 2000
+/** How long the others wait for a listener that does not say that it refuses connections. */
+const REFUSE_GRACE_MS = 1000
 
 export interface SupervisorOptions {
   /** Module that a listener process runs, and its arguments. */
@@ -15,6 +17,9 @@ export interface SupervisorOptions {
   arguments: string[]
   env: NodeJS.ProcessEnv
   listeners: number
+  /** Time that a listener lets pass before it refuses connections. */
+  drainDelayMs: number
+  /** Time that its drain may take after that. */
   shutdownTimeoutMs: number
   onReplaced(event: { listener_pid: number | undefined; reason: string; delay_ms: number }): void
 }
@@ -26,8 +31,10 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #children = new Set<ChildProcess>()
   readonly #listening = new Set<ChildProcess>()
+  readonly #refusing = new Set<ChildProcess>()
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #start = Promise.withResolvers<void>()
+  readonly #refused = Promise.withResolvers<void>()
   readonly #drained = Promise.withResolvers<boolean>()
   #state: State = 'starting'
   #clean = true
@@ -43,21 +50,27 @@ export class Supervisor {
     return this.#start.promise
   }
 
-  /** Tells every listener to drain. True when all of them ended by themselves, with 0, in time. */
+  /**
+   * Drains every listener. True when all of them ended by themselves, with 0, in time. First all refuse connections,
+   * then all tell their clients to close: a client that came back to a listener which still accepts would be reset when
+   * that one stops.
+   */
   async drain(): Promise<boolean> {
     this.#state = 'draining'
     for (const timer of this.#timers) clearTimeout(timer)
-    for (const child of this.#children) {
-      if (child.connected) child.send({ type: 'drain' } satisfies SupervisorMessage)
-    }
-    if (this.#children.size === 0) return this.#clean
-    const patienceMs = this.#options.shutdownTimeoutMs + KILL_GRACE_MS
+    const { drainDelayMs, shutdownTimeoutMs } = this.#options
+    const patienceMs = drainDelayMs + shutdownTimeoutMs + KILL_GRACE_MS
     const deadline = setTimeout(() => this.terminate(), patienceMs)
-    try {
-      return await this.#drained.promise
-    } finally {
-      clearTimeout(deadline)
-    }
+    const impatience = setTimeout(() => this.#refused.resolve(), drainDelayMs + REFUSE_GRACE_MS)
+    this.#tell({ type: 'refuse' })
+    this.#checkRefused()
+    await this.#refused.promise
+    this.#tell({ type: 'drain' })
+    if (this.#children.size === 0) this.#drained.resolve(this.#clean)
+    const clean = await this.#drained.promise
+    clearTimeout(deadline)
+    clearTimeout(impatience)
+    return clean
   }
 
   /** Kills what is left. */
@@ -72,21 +85,35 @@ export class Supervisor {
     const child = fork(entry, args, { env, serialization: 'json' })
     const bornAt = Date.now()
     this.#children.add(child)
-    child.on('message', () => this.#markListening(child))
+    child.on('message', (message) => this.#receive(child, message as ListenerMessage))
     child.on('error', (error) => this.#start.reject(error))
     child.once('exit', (code, signal) => {
       this.#children.delete(child)
       this.#listening.delete(child)
+      this.#checkRefused()
       this.#ended(child, signal ?? `exit code ${code}`, Date.now() - bornAt)
     })
   }
 
-  /** A listener says one thing only: that it accepts connections. */
-  #markListening(child: ChildProcess): void {
+  #tell(message: SupervisorMessage): void {
+    for (const child of this.#children) if (child.connected) child.send(message)
+  }
+
+  #receive(child: ChildProcess, { type }: ListenerMessage): void {
+    if (type === 'refusing') {
+      this.#refusing.add(child)
+      this.#checkRefused()
+      return
+    }
     this.#listening.add(child)
     if (this.#state !== 'starting' || this.#listening.size < this.#options.listeners) return
     this.#state = 'running'
     this.#start.resolve()
+  }
+
+  #checkRefused(): void {
+    if (this.#state !== 'draining') return
+    if ([...this.#listening].every((child) => this.#refusing.has(child))) this.#refused.resolve()
   }
 
   #ended(child: ChildProcess, reason: string, ageMs: number): void {
