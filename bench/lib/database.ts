@@ -9,6 +9,7 @@ import { createSigner } from 'fast-jwt'
 import { openClient } from '../../src/db/client.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
 import { migrate } from '../../src/db/migrate.ts'
+import { PASSWORD_COSTS } from '../../src/workers/password-costs.ts'
 import type { SeedUser } from './scenario.ts'
 
 export const JWT_SECRET = 'the secret of every server in a benchmark run'
@@ -69,7 +70,7 @@ export async function startDatabase(signal: AbortSignal): Promise<BenchDatabase>
 /** Ids follow from numbers, so that they need not be read back. */
 async function seed(url: string): Promise<SeedUser[]> {
   const sql = openClient(url, { max: 1, connectTimeoutMs: 5000 })
-  const hash = hashSync(PASSWORD, { memoryCost: 19_456, timeCost: 2, parallelism: 1 })
+  const hash = hashSync(PASSWORD, PASSWORD_COSTS)
   await sql.unsafe(`
     insert into users (id, email, password_hash)
     select ${sqlId('0', 'u')}, 'user' || u || '@example.com', '${hash}'

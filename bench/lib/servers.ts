@@ -1,11 +1,11 @@
 // The servers that can be measured: this service, and the peers; each started afresh for every run.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { probePort } from '../../src/server/exclusive.ts'
 import { JWT_SECRET } from './database.ts'
 import { createMemoryCgroup, type MemoryCgroup } from './usage.ts'
 
@@ -118,7 +118,7 @@ export async function startServer(
   databaseUrl: string | undefined,
   signal: AbortSignal,
 ): Promise<RunningServer> {
-  const port = await freePort()
+  const port = await probePort('127.0.0.1', 0)
   const cgroup = createMemoryCgroup(`taskapi-bench-${process.pid}-${port}`)
   const logFile = join(tmpdir(), `taskapi-bench-${kind.name}.log`)
   const log = openSync(logFile, 'w')
@@ -181,16 +181,4 @@ async function stopGroup(child: ChildProcess): Promise<void> {
     // Nothing of the group is left.
   }
   await ended
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      const port = typeof address === 'object' && address ? address.port : 0
-      server.close(() => resolve(port))
-    })
-  })
 }

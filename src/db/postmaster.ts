@@ -8,7 +8,6 @@ import { ignore } from './postgres-binaries.ts'
 export interface PidFile {
   pid: number
   socketFolder: string
-  text: string
 }
 
 /** `undefined` while there is no server, or its file is not complete yet. */
@@ -17,7 +16,7 @@ export async function readPidFile(dataFolder: string): Promise<PidFile | undefin
   const lines = text?.split('\n') ?? []
   const pid = Number(lines[0])
   const socketFolder = lines[4]
-  return text && pid > 0 && socketFolder ? { pid, socketFolder, text } : undefined
+  return pid > 0 && socketFolder ? { pid, socketFolder } : undefined
 }
 
 /** False also for a zombie: in a container nobody may ever reap a process that is not our child. */

@@ -76,7 +76,7 @@ export async function applyMigrations(
   })
 }
 
-export interface LocalDatabase extends Part {
+interface LocalDatabase extends Part {
   settings: Partial<Pick<Config, 'DATABASE_URL' | 'JWT_SECRET'>>
 }
 

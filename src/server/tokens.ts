@@ -2,7 +2,7 @@
 import { createSigner, createVerifier } from 'fast-jwt'
 import { unauthorized } from './errors.ts'
 
-const MS_PER_HOUR = 3_600_000
+const SECONDS_PER_HOUR = 3600
 const BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i
 const UUID = /^[0-9a-f-]{36}$/
 
@@ -14,7 +14,7 @@ export interface Tokens {
 }
 
 export function createTokens(options: { secret: string; lifeHours: number }): Tokens {
-  const lifeMs = options.lifeHours * MS_PER_HOUR
+  const lifeSeconds = options.lifeHours * SECONDS_PER_HOUR
   const signToken = createSigner({ key: options.secret, algorithm: 'HS256' })
   const verifyToken = createVerifier({
     key: options.secret,
@@ -25,7 +25,7 @@ export function createTokens(options: { secret: string; lifeHours: number }): To
 
   function sign(userId: string) {
     const issuedAt = Math.floor(Date.now() / 1000)
-    const expiresAt = issuedAt + lifeMs / 1000
+    const expiresAt = issuedAt + lifeSeconds
     const token = signToken({ sub: userId, iat: issuedAt, exp: expiresAt })
     return { token, expiresAt: new Date(expiresAt * 1000).toISOString() }
   }

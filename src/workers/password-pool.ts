@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto'
 import type { Piscina } from 'piscina'
 import type { PasswordTask } from './messages.ts'
+import { PASSWORD_COSTS } from './password-costs.ts'
 
-/** Costs of new hashes; `password-task.ts` hashes with the same. */
-const CURRENT_COSTS = 'm=19456,t=2,p=1'
+/** Costs of new hashes, as a PHC string writes them. */
+const CURRENT_COSTS = `m=${PASSWORD_COSTS.memoryCost},t=${PASSWORD_COSTS.timeCost},p=${PASSWORD_COSTS.parallelism}`
 /** Highest costs accepted from a stored hash: they decide what a verification takes. */
 const MEMORY_KIB_MAX = 65_536
 const PASSES_MAX = 10

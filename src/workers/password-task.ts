@@ -1,17 +1,11 @@
 // Runs in the hash threads of a listener, nowhere else.
 import { setPriority } from 'node:os'
-import { hashSync, type Options, verifySync } from '@node-rs/argon2'
+import { hashSync, verifySync } from '@node-rs/argon2'
 import type { PasswordTask } from './messages.ts'
+import { PASSWORD_COSTS } from './password-costs.ts'
 
 /** Added to the listener's nice value: a storm of logins must not slow the reads. */
 const NICENESS = 10
-
-/** OWASP's minimum for Argon2id, the package's default algorithm: 19 MiB, two passes, one lane. */
-const OPTIONS: Options = {
-  memoryCost: 19_456,
-  timeCost: 2,
-  parallelism: 1,
-}
 
 try {
   // On Linux this changes the calling thread alone.
@@ -23,6 +17,6 @@ try {
 /** One hash or one verification, about 20 to 60 ms of CPU. */
 export default function run(task: PasswordTask): string | boolean {
   return task.type === 'hash'
-    ? hashSync(task.password, OPTIONS)
+    ? hashSync(task.password, PASSWORD_COSTS)
     : verifySync(task.hash, task.password)
 }

@@ -31,7 +31,6 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #children = new Set<ChildProcess>()
   readonly #listening = new Set<ChildProcess>()
-  readonly #refusing = new Set<ChildProcess>()
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #start = Promise.withResolvers<void>()
   readonly #refused = Promise.withResolvers<void>()
@@ -101,7 +100,7 @@ export class Supervisor {
 
   #receive(child: ChildProcess, { type }: ListenerMessage): void {
     if (type === 'refusing') {
-      this.#refusing.add(child)
+      this.#listening.delete(child)
       this.#checkRefused()
       return
     }
@@ -112,8 +111,7 @@ export class Supervisor {
   }
 
   #checkRefused(): void {
-    if (this.#state !== 'draining') return
-    if ([...this.#listening].every((child) => this.#refusing.has(child))) this.#refused.resolve()
+    if (this.#state === 'draining' && this.#listening.size === 0) this.#refused.resolve()
   }
 
   #ended(child: ChildProcess, reason: string, ageMs: number): void {

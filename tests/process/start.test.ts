@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { isAlive } from '../../src/db/postmaster.ts'
 import { createClient, eventually, register } from '../support/client.ts'
 import { createDatabase } from '../support/database.ts'
 import {
@@ -268,21 +269,7 @@ async function postmasterPid(folder: string): Promise<number> {
 
 /** False for 0, for a process that is gone and for one that only waits to be reaped. */
 function isRunning(pid: number): boolean {
-  if (pid === 0) return false
-  try {
-    process.kill(pid, 0)
-  } catch {
-    return false
-  }
-  return !isZombie(pid)
-}
-
-function isZombie(pid: number): boolean {
-  try {
-    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return false
-  }
+  return pid !== 0 && isAlive(pid)
 }
 
 async function readAll(running: TestProcess): Promise<string> {
