@@ -162,7 +162,10 @@ async function waitUntilAnswering(
     try {
       await pause(cluster, `PostgreSQL does not answer, see "${cluster.logFile}"`)
     } catch (error) {
+      // A start that fails leaves no process behind, so it waits for the end.
+      const ended = exitCode(child)
       child.kill('SIGQUIT')
+      await ended
       throw error
     }
   }
