@@ -3,7 +3,8 @@
 // There is no timer: a call that finds nothing under way goes out at the end of this turn of the event loop, and
 // while a batch is under way the next one fills. An idle service adds no wait, a busy one pays PostgreSQL's price per
 // statement and per commit once per batch. A write is acknowledged after the commit of its batch.
-import { type Database, isRefusal, type Parameter, type Statement } from './client.ts'
+import type { Database, Parameter, Statement } from './client.ts'
+import { isRefusal } from './failures.ts'
 
 /** Batches of one kind under way: while they are, the next one fills. */
 const UNDER_WAY_MAX = 2

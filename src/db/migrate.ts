@@ -1,9 +1,9 @@
 // Runs once per start, in the process that the user started, and in `npm run db:migrate`.
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { Umzug } from 'umzug'
-import { isOutage, openClient } from './client.ts'
+import { openClient } from './client.ts'
+import { isOutage } from './failures.ts'
 
 /** Key of the advisory lock; any constant does, as long as every node uses it. */
 const LOCK_KEY = 7_461_736_101
@@ -55,14 +55,15 @@ async function migrateOnce(options: MigrateOptions, deadline: number): Promise<v
         checksum text not null,
         applied_at timestamptz not null default now()
       )`
+    const pending = await readPending(options.folder, sql)
+    if (pending.length === 0) return
+    // Loaded when there is work for it: it takes 50 ms and several megabytes.
+    const { Umzug } = await import('umzug')
     const umzug = new Umzug({
       logger: undefined,
-      migrations: await readMigrations(options.folder, sql),
+      migrations: pending,
       storage: {
-        executed: async () => {
-          const rows = await sql<{ name: string }[]>`select name from schema_migrations`
-          return rows.map((row) => row.name)
-        },
+        executed: async () => [],
         // The record is written with the migration, in its transaction.
         logMigration: async () => undefined,
         unlogMigration: async () => undefined,
@@ -76,29 +77,31 @@ async function migrateOnce(options: MigrateOptions, deadline: number): Promise<v
   }
 }
 
-async function readMigrations(folder: string, sql: ReturnType<typeof openClient>) {
+/** The migrations that are not recorded. Throws when one that is recorded was edited since. */
+async function readPending(folder: string, sql: ReturnType<typeof openClient>) {
   const applied = await sql<{ name: string; checksum: string }[]>`
     select name, checksum from schema_migrations`
   const checksums = new Map(applied.map((row) => [row.name, row.checksum]))
-  const files = (await readdir(folder)).filter((file) => file.endsWith('.sql')).sort()
-  return Promise.all(
-    files.map(async (file) => {
-      const text = await readFile(join(folder, file), 'utf8')
-      const name = basename(file, '.sql')
-      const checksum = createHash('sha256').update(text).digest('hex')
-      const known = checksums.get(name)
-      if (known !== undefined && known !== checksum) {
-        throw new Error(`Cannot migrate: "${file}" was edited after it had been applied`)
-      }
-      return {
-        name,
-        up: () =>
-          sql.begin(async (transaction) => {
-            await transaction.unsafe(text).simple()
-            await transaction`
+  const files = readdirSync(folder)
+    .filter((file) => file.endsWith('.sql'))
+    .sort()
+  const migrations = files.map((file) => {
+    const text = readFileSync(join(folder, file), 'utf8')
+    const name = basename(file, '.sql')
+    const checksum = createHash('sha256').update(text).digest('hex')
+    const known = checksums.get(name)
+    if (known !== undefined && known !== checksum) {
+      throw new Error(`Cannot migrate: "${file}" was edited after it had been applied`)
+    }
+    return {
+      name,
+      up: () =>
+        sql.begin(async (transaction) => {
+          await transaction.unsafe(text).simple()
+          await transaction`
               insert into schema_migrations (name, checksum) values (${name}, ${checksum})`
-          }),
-      }
-    }),
-  )
+        }),
+    }
+  })
+  return migrations.filter(({ name }) => !checksums.has(name))
 }

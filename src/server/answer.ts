@@ -1,5 +1,4 @@
 // Runs in listeners. The ready-made parts of an answer's head; each is a run of lines that starts with CR LF.
-import { STATUS_CODES } from 'node:http'
 
 export const CRLF = '\r\n'
 
@@ -20,15 +19,31 @@ export function headerLines(headers: Readonly<Record<string, string>>): string {
     .join('')
 }
 
-const statusLines = new Map<number, string>()
+/** RFC 9110, section 15, for the statuses of this service. node:http has them all, at 0.7 MB per process. */
+const REASONS: Readonly<Record<number, string>> = {
+  200: 'OK',
+  201: 'Created',
+  204: 'No Content',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  409: 'Conflict',
+  411: 'Length Required',
+  413: 'Content Too Large',
+  415: 'Unsupported Media Type',
+  431: 'Request Header Fields Too Large',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+}
+
+const STATUS_LINES = new Map(
+  Object.entries(REASONS).map(([status, reason]) => [Number(status), `${status} ${reason}`]),
+)
 
 export function statusLine(status: number): string {
-  let line = statusLines.get(status)
-  if (line === undefined) {
-    line = `${status} ${STATUS_CODES[status] ?? ''}`
-    statusLines.set(status, line)
-  }
-  return line
+  return STATUS_LINES.get(status) ?? `${status} `
 }
 
 /** The CORS lines for a request from `origin` (empty when the request names none). */

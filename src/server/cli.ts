@@ -3,8 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { readConfig } from './config.ts'
 import { renderEnvExample, renderHelp, renderMarkdown } from './config-docs.ts'
+import { startLocalDatabase } from './local-database.ts'
 import { createLog } from './log.ts'
-import { applyMigrations, startDatabase } from './service.ts'
+import { applyMigrations } from './schema.ts'
 import { VERSION } from './version.ts'
 import { transcript } from './welcome.ts'
 
@@ -35,12 +36,15 @@ async function migrateOnly(): Promise<void> {
   const config = readConfig()
   const log = createLog({ level: config.LOG_LEVEL, role: 'migrate' })
   const { signal } = new AbortController()
-  const database = await startDatabase(config, log.logger, signal)
+  const local =
+    config.DATABASE_URL === undefined
+      ? await startLocalDatabase(config, log.logger, signal)
+      : undefined
   try {
-    await applyMigrations({ ...config, ...database.settings }, log.logger, signal)
+    await applyMigrations({ ...config, ...local?.settings }, log.logger, signal)
     log.logger.info('Migrations are up to date')
   } finally {
-    await database.drain()
+    await local?.drain()
     await log.close()
   }
 }

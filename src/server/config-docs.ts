@@ -1,9 +1,9 @@
 // Runs in commands. The settings as people read them.
-import { expectation, settingEntries } from './config.ts'
+import { expectation, settingEntries } from './settings.ts'
 
 /** The settings as lines of `--help`. */
 export function renderHelp(): string {
-  const lines = settingEntries().map(([name, schema]) => {
+  const lines = settingEntries.map(([name, schema]) => {
     const preset = schema.default === undefined ? '' : ` (default ${schema.default})`
     return `  ${name.padEnd(22)}${plain(schema.description)}${preset}`
   })
@@ -12,7 +12,7 @@ export function renderHelp(): string {
 
 /** The settings as a `.env.example` file: every one, commented out, at its default. */
 export function renderEnvExample(): string {
-  const blocks = settingEntries().map(
+  const blocks = settingEntries.map(
     ([name, schema]) =>
       `# ${plain(schema.description)}; ${expectation(schema)}\n#${name}=${schema.default ?? ''}\n`,
   )
@@ -21,7 +21,7 @@ export function renderEnvExample(): string {
 
 /** The settings as a Markdown table. */
 export function renderMarkdown(): string {
-  const rows = settingEntries().map(([name, schema]) => {
+  const rows = settingEntries.map(([name, schema]) => {
     const preset = schema.default === undefined ? '' : `\`${schema.default}\``
     return `| \`${name}\` | ${preset} | ${schema.description} | ${expectation(schema)} |`
   })

@@ -1,5 +1,5 @@
 // Runs in listeners. The only place that maps a failure to HTTP.
-import { DatabaseOverloadedError, isOutage, isSchemaViolation } from '../db/client.ts'
+import { DatabaseOverloadedError, isOutage, isSchemaViolation } from '../db/failures.ts'
 import { PasswordPoolFullError } from '../workers/password-pool.ts'
 
 /** Every code that an answer can carry, with its status. Codes are stable: clients may rely on them. */

@@ -4,7 +4,6 @@
 // throws reaches C++; no response is touched after its end; no body is held without a limit; nothing waits
 // without a deadline.
 import { randomBytes } from 'node:crypto'
-import { constants, gzip } from 'node:zlib'
 import { type AllowedOrigins, CRLF, corsLines, headerLines, statusLine } from './answer.ts'
 import { ApiError, invalidRequest, shed, toApiError } from './errors.ts'
 import type { Logger } from './log.ts'
@@ -210,6 +209,8 @@ export class Exchange {
   #sendCompressed(answer: Answer, body: string): void {
     this.detach()
     this.gate.compressions += 1
+    // Loaded when a client first wants it: most do not, and it takes half a megabyte.
+    const { gzip, constants } = process.getBuiltinModule('node:zlib')
     gzip(body, { level: constants.Z_BEST_SPEED }, (error, compressed) => {
       this.gate.compressions -= 1
       if (error) this.#write(answer, body)

@@ -1,15 +1,19 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { setTimeout as delay } from 'node:timers/promises'
 import { installRoutes, routes } from './app.ts'
-import { type Config, parseAllowedOrigins } from './config.ts'
+import { compactHeap } from './compact.ts'
+import type { Config } from './config.ts'
 import { type Context, closeContext, createContext, warmContext } from './context.ts'
+
 import { Gate } from './exchange.ts'
 import type { Logger } from './log.ts'
+import { parseAllowedOrigins } from './settings.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from './uws.ts'
 import { VERSION } from './version.ts'
 
 const WARM_RETRY_MS = 250
 const DRAIN_POLL_MS = 20
+const COMPACT_DELAY_MS = 200
 
 export interface Listener {
   port: number
@@ -22,9 +26,23 @@ export interface Listener {
   drain(): Promise<boolean>
 }
 
+export interface StartOptions {
+  /** Whether the schema is brought up to date first; it needs the database, so what replaces a listener does not. */
+  migrates: boolean
+  signal: AbortSignal
+}
+
 /** Resolves when the listener accepts connections; with the database away it accepts, but is not ready. */
-export async function startListener(config: Config, log: Logger): Promise<Listener> {
-  const uws = await loadUws()
+export async function startListener(
+  config: Config,
+  log: Logger,
+  { migrates, signal }: StartOptions,
+): Promise<Listener> {
+  const uws = loadUws()
+  if (migrates) {
+    const { applyMigrations } = await import('./schema.ts')
+    await applyMigrations(config, log, signal)
+  }
   const context = createContext(config, log, readDocument)
   const warmed = await warm(context)
   if (!warmed) void keepWarming(context)
@@ -42,11 +60,20 @@ export async function startListener(config: Config, log: Logger): Promise<Listen
   const port = uws.us_socket_local_port(socket)
   const parts: Parts = { uws, app, socket, context, gate, connections }
   let refusing: Promise<void> | undefined
+  compactSoon(gate)
   const refuse = () => {
     refusing ??= refuseConnections(parts)
     return refusing
   }
   return { port, refuse, drain: () => refuse().then(() => drain(parts)) }
+}
+
+/** Waits for a moment without requests, so that none waits for it. */
+function compactSoon(gate: Gate): void {
+  setTimeout(() => {
+    if (gate.pending.size === 0) compactHeap()
+    else compactSoon(gate)
+  }, COMPACT_DELAY_MS).unref()
 }
 
 /** Made when first asked for: most listeners never are. */

@@ -3,17 +3,18 @@
 import type { ListenerMessage, SupervisorMessage } from '../workers/messages.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
-import { LISTENER_ROLE, type Part } from './service.ts'
+import { LISTENER_ROLE, MIGRATES, type Part } from './service.ts'
 
 /** sysexits.h: the configuration is not usable. */
 const EX_CONFIG = 78
 /** npm passes a terminal's Ctrl-C on to a process that has got it already: within this time it is the same signal. */
 const ECHO_MS = 300
 
-const [command] = process.argv.slice(2)
-if (command === undefined) await serve()
-else if (command === LISTENER_ROLE && process.send) await serveAsListener()
-else await runCommand()
+const [command, ...words] = process.argv.slice(2)
+// Not awaited at the top level, which the format of the production bundle does not have. None of them rejects.
+if (command === undefined) void serve()
+else if (command === LISTENER_ROLE && process.send) void serveAsListener(words.includes(MIGRATES))
+else void runCommand()
 
 async function serve(): Promise<void> {
   const config = readConfigOrExit()
@@ -26,17 +27,19 @@ async function serve(): Promise<void> {
   }
   await run(log, listenForStop, async (signal) => {
     const { startService } = await import('./service.ts')
-    const service = await startService(config, log.logger, signal)
+    const { compactHeap } = await import('./compact.ts')
+    const service = await startService(import.meta.filename, config, log.logger, signal)
     log.logger.info({ url: service.url, listeners: config.LISTENERS }, 'Listening')
     if (config.DATABASE_URL === undefined || process.stderr.isTTY) {
       const { welcome } = await import('./welcome.ts')
       process.stderr.write(welcome(service.url))
     }
+    if (config.LISTENERS > 1) compactHeap()
     return service
   })
 }
 
-async function serveAsListener(): Promise<void> {
+async function serveAsListener(migrates: boolean): Promise<void> {
   const config = readConfigOrExit()
   const log = createLog({ level: config.LOG_LEVEL, role: 'listener' })
   // A terminal sends Ctrl-C to the whole group; the supervisor decides.
@@ -54,9 +57,9 @@ async function serveAsListener(): Promise<void> {
       if (message.type === 'drain') stopOnce()
     })
   }
-  await run(log, listenForStop, async () => {
+  await run(log, listenForStop, async (signal) => {
     const { startListener } = await import('./listener.ts')
-    const listener = await startListener(config, log.logger)
+    const listener = await startListener(config, log.logger, { migrates, signal })
     process.on('message', (message: SupervisorMessage) => {
       if (message.type === 'refuse') void listener.refuse().then(() => tell({ type: 'refusing' }))
     })

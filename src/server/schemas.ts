@@ -1,5 +1,6 @@
 // Runs in listeners and in `openapi`. The shapes that several routes share, and how a failed check is told.
-import { FormatRegistry, Kind, type TSchema, Type, TypeRegistry } from '@sinclair/typebox'
+import * as Type from '@sinclair/typebox'
+import { FormatRegistry, Kind, type TSchema, TypeRegistry } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import { type ValueError, ValueErrorType } from '@sinclair/typebox/errors'
 import { isInstant } from '../db/instant.ts'

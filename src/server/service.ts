@@ -1,21 +1,12 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
-import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, realpath, rename } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { Supervisor } from '../workers/supervisor.ts'
 import { type Config, childEnvironment } from './config.ts'
 import { claim, isTaken, probePort } from './exclusive.ts'
 import type { Logger } from './log.ts'
 
-const DATABASE_NAME = 'taskapi'
-const SECRET_FILE = 'jwt-secret'
-const SECRET_BYTES = 48
-const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
-const LISTENER_ENTRY = fileURLToPath(new URL('./main.ts', import.meta.url))
-
 /** Argument with which `main.ts` becomes a listener. */
 export const LISTENER_ROLE = 'listener'
+/** Argument of a listener that applies what is pending before it listens: those of a start, not those that replace one. */
+export const MIGRATES = 'migrates'
 
 /** Something that has been started and can be stopped. */
 export interface Part {
@@ -30,8 +21,13 @@ export interface Service extends Part {
   url: string
 }
 
-/** Rejects when a step fails or `signal` aborts; what earlier steps had started is stopped first. */
+/**
+ * Rejects when a step fails or `signal` aborts; what earlier steps had started is stopped first.
+ *
+ * @param entry module that a listener process runs
+ */
 export async function startService(
+  entry: string,
   config: Config,
   log: Logger,
   signal: AbortSignal,
@@ -39,12 +35,15 @@ export async function startService(
   const parts: Part[] = []
   try {
     const port = await takePort(config)
-    const database = await startDatabase(config, log, signal)
-    parts.push(database)
-    const settled: Config = { ...config, ...database.settings, SERVER_PORT: port }
-    await applyMigrations(settled, log, signal)
+    const settings = { ...config, SERVER_PORT: port }
+    if (config.DATABASE_URL === undefined) {
+      const { startLocalDatabase } = await import('./local-database.ts')
+      const local = await startLocalDatabase(config, log, signal)
+      parts.push(local)
+      Object.assign(settings, local.settings)
+    }
     signal.throwIfAborted()
-    parts.push(await startListeners(settled, log))
+    parts.push(await startListeners(entry, settings, log, signal))
     signal.throwIfAborted()
     const host = ['0.0.0.0', '::'].includes(config.SERVER_HOST) ? 'localhost' : config.SERVER_HOST
     return {
@@ -60,67 +59,24 @@ export async function startService(
   }
 }
 
-/** Applies pending migrations to `DATABASE_URL`. */
-export async function applyMigrations(
-  config: Config,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  const { migrate } = await import('../db/migrate.ts')
-  await migrate({
-    url: config.DATABASE_URL ?? '',
-    folder: MIGRATIONS_FOLDER,
-    timeoutMs: config.STARTUP_TIMEOUT_MS,
-    signal,
-    onApplied: (name) => log.info({ migration: name }, 'Migration applied'),
-  })
-}
-
-interface LocalDatabase extends Part {
-  settings: Partial<Pick<Config, 'DATABASE_URL' | 'JWT_SECRET'>>
-}
-
-/** Without `DATABASE_URL`: a local PostgreSQL, and a secret that is kept beside it. With it: nothing. */
-export async function startDatabase(
-  config: Config,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<LocalDatabase> {
-  if (config.DATABASE_URL !== undefined) {
-    return { settings: {}, drain: async () => true, terminate: () => undefined }
-  }
-  const folder = config.DATA_DIR
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  await claimFolder(folder)
-  const secret = config.JWT_SECRET ?? (await keepSecret(folder))
-  const { startEmbedded } = await import('../db/embedded.ts')
-  const postgres = await startEmbedded({
-    folder,
-    database: DATABASE_NAME,
-    timeoutMs: config.STARTUP_TIMEOUT_MS,
-    signal,
-  })
-  log.info({ version: postgres.version, folder }, 'Local PostgreSQL is up')
-  return {
-    settings: { DATABASE_URL: postgres.url, JWT_SECRET: secret },
-    drain: async () => {
-      await postgres.stop()
-      return true
-    },
-    terminate: () => postgres.terminate(),
-  }
-}
-
 /** One listener runs in this process; several run in processes of their own, which are replaced when they die. */
-async function startListeners(config: Config, log: Logger): Promise<Part> {
+async function startListeners(
+  entry: string,
+  config: Config,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Part> {
   if (config.LISTENERS === 1) {
     const { startListener } = await import('./listener.ts')
-    const listener = await startListener(config, log)
+    const listener = await startListener(config, log, { migrates: true, signal })
     return { drain: () => listener.drain(), terminate: () => undefined }
   }
+  const { Supervisor } = await import('../workers/supervisor.ts')
   const supervisor = new Supervisor({
-    entry: LISTENER_ENTRY,
+    entry,
     arguments: [LISTENER_ROLE],
+    startArguments: [MIGRATES],
+    execArguments: ['--expose-gc'],
     env: childEnvironment({
       DATABASE_URL: config.DATABASE_URL ?? '',
       JWT_SECRET: config.JWT_SECRET ?? '',
@@ -158,39 +114,4 @@ async function takePort({ SERVER_HOST: host, SERVER_PORT: wanted }: Config): Pro
     const mend = 'set SERVER_PORT to a free port'
     throw new Error(`Cannot listen on ${host}:${wanted}: ${holder}; ${mend}`, { cause: error })
   }
-}
-
-async function claimFolder(folder: string): Promise<void> {
-  try {
-    const name = createHash('sha256')
-      .update(await realpath(folder))
-      .digest('base64url')
-    await claim(`folder/${name}`)
-  } catch (error) {
-    if (!isTaken(error)) throw error
-    const mend = 'set DATA_DIR or DATABASE_URL'
-    throw new Error(`Cannot use "${folder}": another copy of taskapi does; ${mend}`, {
-      cause: error,
-    })
-  }
-}
-
-/** The secret of the folder, made on first use: written aside and renamed, so that it is whole or absent. */
-async function keepSecret(folder: string): Promise<string> {
-  const path = join(folder, SECRET_FILE)
-  try {
-    return (await readFile(path, 'utf8')).trim()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
-  const secret = randomBytes(SECRET_BYTES).toString('base64url')
-  const file = await open(`${path}.draft`, 'w', 0o600)
-  try {
-    await file.writeFile(`${secret}\n`)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(`${path}.draft`, path)
-  return secret
 }

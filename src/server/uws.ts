@@ -1,5 +1,6 @@
 // Runs in listeners. Finds a uWebSockets.js binary that loads on this machine.
 import { readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { presetEnvironment } from './config.ts'
 
 export type Uws = typeof import('uWebSockets.js')
@@ -15,15 +16,15 @@ const CANDIDATES = ['uWebSockets.js', 'uWebSockets.js-compat']
 const NATIVE_HEAD_BYTES_MAX = 65_536
 
 /** Loads the newest version that this machine can load. Throws an error that says what is missing. */
-export async function loadUws(): Promise<Uws> {
+export function loadUws(): Uws {
   // Read once, while the addon loads.
   presetEnvironment('UWS_HTTP_MAX_HEADERS_SIZE', String(NATIVE_HEAD_BYTES_MAX))
+  const load = createRequire(import.meta.url)
   const failures: string[] = []
   for (const name of CANDIDATES) {
     try {
-      const { default: uws } = (await import(name)) as {
-        default: Uws & { _cfg(key: string): void }
-      }
+      // Its package is CommonJS: required, it does without the ESM loader and its memory.
+      const uws = load(name) as Uws & { _cfg(key: string): void }
       // No "uWebSockets: 20" header in every answer.
       uws._cfg('silent')
       return uws

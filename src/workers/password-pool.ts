@@ -1,5 +1,6 @@
 // Runs in listeners. Hands password hashing to threads, so that the event loop never waits for Argon2.
 import { randomBytes } from 'node:crypto'
+import { extname } from 'node:path'
 import type { Piscina } from 'piscina'
 import type { PasswordTask } from './messages.ts'
 import { PASSWORD_COSTS } from './password-costs.ts'
@@ -11,6 +12,8 @@ const MEMORY_KIB_MAX = 65_536
 const PASSES_MAX = 10
 const LANES_MAX = 4
 const IDLE_TIMEOUT_MS = 30_000
+/** Beside this file, with the same suffix: a source, or a file of the bundle. */
+const TASK_FILE = new URL(`./password-task${extname(import.meta.url)}`, import.meta.url).href
 const PHC_STRING = /^\$argon2id\$v=19\$(m=(\d+),t=(\d+),p=(\d+))\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/
 
 /** Thrown instead of letting one more password wait. */
@@ -41,7 +44,7 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   async function open(): Promise<Piscina> {
     const { Piscina } = await import('piscina')
     const opened = new Piscina({
-      filename: new URL('./password-task.ts', import.meta.url).href,
+      filename: TASK_FILE,
       minThreads: 0,
       maxThreads: options.threads,
       maxQueue: options.queueMax,

@@ -12,9 +12,13 @@ const KILL_GRACE_MS = 2000
 const REFUSE_GRACE_MS = 1000
 
 export interface SupervisorOptions {
-  /** Module that a listener process runs, and its arguments. */
+  /** Module that a listener process runs. */
   entry: string
   arguments: string[]
+  /** Further arguments of the listeners of the start, which those that replace them do not get. */
+  startArguments: string[]
+  /** Options of Node for every listener, on top of this process' own. */
+  execArguments: string[]
   env: NodeJS.ProcessEnv
   listeners: number
   /** Time that a listener lets pass before it refuses connections. */
@@ -80,8 +84,13 @@ export class Supervisor {
   }
 
   #spawn(): void {
-    const { entry, arguments: args, env } = this.#options
-    const child = fork(entry, args, { env, serialization: 'json' })
+    const { entry, arguments: always, startArguments, execArguments, env } = this.#options
+    const args = this.#state === 'starting' ? [...always, ...startArguments] : always
+    const child = fork(entry, args, {
+      env,
+      execArgv: [...process.execArgv, ...execArguments],
+      serialization: 'json',
+    })
     const bornAt = Date.now()
     this.#children.add(child)
     child.on('message', (message) => this.#receive(child, message as ListenerMessage))

@@ -38,13 +38,14 @@ export interface TestService extends TestProcess {
   stop(): Promise<Exit>
 }
 
-/** Runs `main.ts` with only these settings, in a working directory without a `.env`. */
+/** Runs the service, or `entry`, with only these settings, in a working directory without a `.env`. */
 export async function runMain(
   env: Record<string, string>,
   args: string[] = [],
+  entry = MAIN,
 ): Promise<TestProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-cwd-'))
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [entry, ...args], {
     cwd: folder,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -88,8 +89,9 @@ export async function runMain(
 export async function startService(
   databaseUrl: string,
   env: Record<string, string> = {},
+  entry = MAIN,
 ): Promise<TestService> {
-  const running = await runMain({
+  const settings = {
     DATABASE_URL: databaseUrl,
     JWT_SECRET,
     SERVER_HOST: '127.0.0.1',
@@ -98,7 +100,8 @@ export async function startService(
     // The client keeps its connections open; a drain need not wait for them.
     SHUTDOWN_TIMEOUT_MS: '300',
     ...env,
-  })
+  }
+  const running = await runMain(settings, [], entry)
   return whenListening(running)
 }
 

@@ -1,5 +1,5 @@
 // Runs in listeners. Accounts: register and login.
-import { Type } from '@sinclair/typebox'
+import * as Type from '@sinclair/typebox'
 import { findCredentials, insertUser, type UserRow, updatePasswordHash } from '../../db/users.ts'
 import { needsRehash } from '../../workers/password-pool.ts'
 import type { Context } from '../context.ts'

@@ -1,5 +1,5 @@
 // Runs in listeners. What the service says about itself.
-import { Type } from '@sinclair/typebox'
+import * as Type from '@sinclair/typebox'
 import { shed } from '../errors.ts'
 import { defineRoute, type Route } from '../route.ts'
 

@@ -1,5 +1,5 @@
 // Runs in listeners. The tasks of the account that the token names.
-import { Type } from '@sinclair/typebox'
+import * as Type from '@sinclair/typebox'
 import { notFound } from '../errors.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { Instant, nullable, Priority, Task, TaskStatus, Text, Uuid } from '../schemas.ts'

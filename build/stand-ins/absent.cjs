@@ -1,0 +1,7 @@
+// For a module whose feature this service does not use: using it is a mistake that must be heard.
+module.exports = absent
+module.exports.define = () => absent
+
+function absent() {
+  throw new Error('This feature of a package was left out of the bundle, see build/bundle.ts')
+}

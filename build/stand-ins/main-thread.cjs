@@ -1,0 +1,2 @@
+// Listeners and the supervisor are main threads.
+exports.isMainThread = true

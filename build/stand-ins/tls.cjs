@@ -1,0 +1,1 @@
+exports.connect = (options) => process.getBuiltinModule('node:tls').connect(options)

@@ -1,0 +1,79 @@
+// Runs in the process that the user started, when no DATABASE_URL is set. The PostgreSQL that a newcomer gets.
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, open, readFile, realpath, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { startEmbedded } from '../db/embedded.ts'
+import type { Config } from './config.ts'
+import { claim, isTaken } from './exclusive.ts'
+import type { Logger } from './log.ts'
+import type { Part } from './service.ts'
+
+const DATABASE_NAME = 'taskapi'
+const SECRET_FILE = 'jwt-secret'
+const SECRET_BYTES = 48
+
+export interface LocalDatabase extends Part {
+  settings: { DATABASE_URL: string; JWT_SECRET: string }
+}
+
+/** Starts a local PostgreSQL in `DATA_DIR`, with a secret that is kept beside it. */
+export async function startLocalDatabase(
+  config: Config,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<LocalDatabase> {
+  const folder = config.DATA_DIR
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await claimFolder(folder)
+  const secret = config.JWT_SECRET ?? (await keepSecret(folder))
+  const postgres = await startEmbedded({
+    folder,
+    database: DATABASE_NAME,
+    timeoutMs: config.STARTUP_TIMEOUT_MS,
+    signal,
+  })
+  log.info({ version: postgres.version, folder }, 'Local PostgreSQL is up')
+  return {
+    settings: { DATABASE_URL: postgres.url, JWT_SECRET: secret },
+    drain: async () => {
+      await postgres.stop()
+      return true
+    },
+    terminate: () => postgres.terminate(),
+  }
+}
+
+async function claimFolder(folder: string): Promise<void> {
+  try {
+    const name = createHash('sha256')
+      .update(await realpath(folder))
+      .digest('base64url')
+    await claim(`folder/${name}`)
+  } catch (error) {
+    if (!isTaken(error)) throw error
+    const mend = 'set DATA_DIR or DATABASE_URL'
+    throw new Error(`Cannot use "${folder}": another copy of taskapi does; ${mend}`, {
+      cause: error,
+    })
+  }
+}
+
+/** The secret of the folder, made on first use: written aside and renamed, so that it is whole or absent. */
+async function keepSecret(folder: string): Promise<string> {
+  const path = join(folder, SECRET_FILE)
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const secret = randomBytes(SECRET_BYTES).toString('base64url')
+  const file = await open(`${path}.draft`, 'w', 0o600)
+  try {
+    await file.writeFile(`${secret}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(`${path}.draft`, path)
+  return secret
+}

@@ -1,0 +1,88 @@
+import { execFileSync } from 'node:child_process'
+import { type AddressInfo, createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createClient, register, sendRaw } from '../support/client.ts'
+import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { runMain, startService } from '../support/service.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const BUNDLE = `${ROOT}dist/server/main.cjs`
+
+let database: TestDatabase
+
+beforeAll(async () => {
+  execFileSync(process.execPath, [`${ROOT}build/bundle.ts`], { stdio: 'pipe' })
+  database = await createDatabase({ empty: true })
+})
+
+afterAll(async () => {
+  await database.drop()
+})
+
+test.each(['1', '2'])('the bundle serves the API with %s listeners', async (LISTENERS) => {
+  const service = await startService(database.url, { LISTENERS }, BUNDLE)
+  const client = createClient(service.url)
+  const { email, password, token } = await register(client)
+  expect((await client.post('/api/v1/auth/login', { email, password })).status).toBe(200)
+  for (let count = 0; count < 10; count += 1) {
+    const { status } = await client.post('/api/v1/tasks', { title: `Task ${count}` }, { token })
+    expect(status).toBe(201)
+  }
+  expect((await client.get('/api/v1/tasks', { token })).body).toHaveLength(10)
+  expect((await client.post('/api/v1/tasks', { title: '' }, { token })).body.code).toBe(
+    'invalid_request',
+  )
+  expect((await client.get('/api/v1/tasks', { token: `${token}x` })).status).toBe(401)
+  expect((await client.get('/openapi.json')).body.openapi).toBe('3.1.0')
+  expect(await service.stop()).toEqual({ code: 0, signal: null })
+})
+
+test('the bundle compresses what is worth it', async () => {
+  const service = await startService(database.url, {}, BUNDLE)
+  const answer = await sendRaw(
+    service.port,
+    'GET /openapi.json HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\n\r\n',
+  )
+  expect(answer).toContain('content-encoding: gzip')
+  const body = Buffer.from(answer.slice(answer.indexOf('\r\n\r\n') + 4), 'latin1')
+  expect(JSON.parse(gunzipSync(body).toString()).info.title).toBe('taskapi')
+  await service.stop()
+})
+
+test('the bundle encrypts its connections to PostgreSQL when told to', async () => {
+  // A server that says yes to TLS (PostgreSQL's protocol, SSLRequest) and shows what comes next.
+  const { promise: hello, resolve } = Promise.withResolvers<Buffer>()
+  const server = createServer((socket) => {
+    socket.once('data', () => {
+      socket.write('S')
+      socket.once('data', resolve)
+    })
+  })
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
+  const { port } = server.address() as AddressInfo
+  const settings = {
+    DATABASE_URL: `postgres://user:password@127.0.0.1:${port}/database?sslmode=require`,
+    JWT_SECRET: 'x'.repeat(32),
+    LISTENERS: '1',
+    SERVER_PORT: '0',
+  }
+  const running = await runMain(settings, [], BUNDLE)
+  const [contentType, major] = await hello
+  // RFC 8446, 5.1: a handshake record.
+  expect([contentType, major]).toEqual([22, 3])
+  running.child.kill('SIGKILL')
+  server.close()
+})
+
+test('the bundle knows its commands', async () => {
+  const running = await runMain({}, ['--help'], BUNDLE)
+  let text = ''
+  running.child.stdout?.on('data', (chunk) => {
+    text += chunk
+  })
+  expect(await running.exited).toEqual({ code: 0, signal: null })
+  expect(text).toContain('migrate')
+  expect(text).toContain('DATABASE_URL')
+})
