@@ -1,0 +1,70 @@
+// Which rate the open loops of a scenario offer: the same to every server, from what a reference can do.
+
+import type { BenchDatabase } from './database.ts'
+import { count } from './format.ts'
+import { type LoadOptions, measureServer } from './measure.ts'
+import type { Scenario } from './scenario.ts'
+import type { ServerKind } from './servers.ts'
+
+/** Given instead of a server's name, it has each server offered a share of its own throughput. */
+export const OWN = 'own'
+
+export interface OfferedRate {
+  scenario: string
+  /** Absent when each server is offered a share of its own throughput. */
+  per_second?: number
+  /** In words, for the report. */
+  rule: string
+}
+
+export interface RateOptions {
+  share: number
+  perSecond?: number
+  /** Server whose throughput counts, in place of the scenario's own choice. */
+  of?: string
+}
+
+/** The name of the server that `scenario` is calibrated with, or `undefined`. */
+export function referenceOf(scenario: Scenario, rate: RateOptions): string | undefined {
+  if (scenario.closedOnly || rate.perSecond !== undefined) return undefined
+  const name = rate.of ?? scenario.rateOf
+  return name === OWN ? undefined : name
+}
+
+/** One closed loop of the reference among `kinds`, when it is there and starts. */
+export async function findOfferedRate(
+  scenario: Scenario,
+  rate: RateOptions,
+  kinds: readonly ServerKind[],
+  database: BenchDatabase,
+  load: LoadOptions,
+  signal: AbortSignal,
+): Promise<OfferedRate> {
+  const otherwise = rateWithoutReference(scenario.name, rate)
+  const name = referenceOf(scenario, rate)
+  if (!name) return otherwise
+  const kind = kinds.find((candidate) => candidate.name === name)
+  if (!kind) return { ...otherwise, rule: `${otherwise.rule}, as ${name} is not measured` }
+  const { connections, warmupSeconds, durationSeconds } = load
+  const closedOnly = { connections, warmupSeconds, durationSeconds }
+  try {
+    const { closed } = await measureServer(kind, scenario, 0, database, closedOnly, signal)
+    return {
+      scenario: scenario.name,
+      per_second: closed.requests_per_second * rate.share,
+      rule: `${rate.share} of the ${count(closed.requests_per_second)} requests/s of ${name}, to every server`,
+    }
+  } catch (error) {
+    if (signal.aborted) throw error
+    return { ...otherwise, rule: `${otherwise.rule}, as ${name} could not be measured` }
+  }
+}
+
+export function rateWithoutReference(
+  scenario: string,
+  { share, perSecond }: RateOptions,
+): OfferedRate {
+  return perSecond === undefined
+    ? { scenario, rule: `${share} of each server's own throughput of the run` }
+    : { scenario, per_second: perSecond, rule: `${count(perSecond)}/s, as the command says` }
+}
