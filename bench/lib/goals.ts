@@ -4,7 +4,7 @@ import { ratio as formatRatio } from './format.ts'
 import type { GrowthReport } from './growth-report.ts'
 import { PGBENCH } from './pgbench.ts'
 import { OURS } from './servers.ts'
-import type { Row, Spread } from './summary.ts'
+import { NOT_MEASURED, type Row, type Spread } from './summary.ts'
 
 /** What a goal is computed from. */
 export interface Evidence {
@@ -216,8 +216,8 @@ function measureRatio(rows: readonly Row[], figure: Figure, to: Figure): Measure
 
 function measureConfined({ rows }: Evidence): Measurement {
   const row = rows.find(({ server }) => server === CONFINED)
-  // A row that ran and is invalid was killed or made errors: that is what the goal forbids.
-  if (row?.invalid && row.rounds > 0) return { failed: row.invalid }
+  // A row that was to run and is invalid was killed or made errors: that is what the goal forbids.
+  if (row?.invalid && !row.invalid.startsWith(NOT_MEASURED)) return { failed: row.invalid }
   return measureRatio(
     rows,
     [CONFINED, 'mixed', 'requests_per_second'],

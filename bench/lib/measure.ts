@@ -5,7 +5,7 @@ import type { BenchDatabase } from './database.ts'
 import { OpenLoop, type OpenLoopResult } from './open-loop.ts'
 import { SaturatingLoop } from './saturating-loop.ts'
 import { type Scenario, type SeedUser, seededRandom } from './scenario.ts'
-import { type RunningServer, type ServerKind, startServer } from './servers.ts'
+import { blameMemory, type RunningServer, type ServerKind, startServer } from './servers.ts'
 import { cpuMicroseconds, type Memory, memoryOf } from './usage.ts'
 
 /** Time for a started server to come to rest before its idle memory is read. */
@@ -100,10 +100,10 @@ export async function measureOn(
   try {
     await delay(SETTLE_MS, undefined, { signal })
     const idle = memoryOf(server.pid, server.cgroup)
-    const result = await measureLoad(server.url, scenario, users, load, signal, {
-      server: server.pid,
-      database: pid,
-    })
+    const pids = { server: server.pid, database: pid }
+    const result = await blameMemory(server.cgroup, () =>
+      measureLoad(server.url, scenario, users, load, signal, pids),
+    )
     const loaded = memoryOf(server.pid, server.cgroup)
     const oom_kills = server.cgroup?.oomKills() ?? 0
     return { startup_ms: server.startupMs, idle, loaded, oom_kills, ...result }

@@ -172,14 +172,36 @@ export async function startServer(
     cgroup?.remove()
   }
   try {
-    await firstAnswer(url, child, signal)
+    await blameMemory(cgroup, () => firstAnswer(url, child, signal))
   } catch (error) {
-    const kills = cgroup?.oomKills() ?? 0
     await stop()
-    const why = kills > 0 ? `out of memory, ${kills} killed` : `see "${logFile}"`
+    const why = error instanceof OutOfMemoryError ? error.message : `see "${logFile}"`
     throw new Error(`Cannot start ${kind.name}: ${why}`, { cause: error })
   }
   return { url, pid: child.pid ?? 0, startupMs: performance.now() - startedAt, cgroup, stop }
+}
+
+/** Rejects with what the kernel killed, when that is why `use` fails. */
+export async function blameMemory<T>(
+  cgroup: MemoryCgroup | undefined,
+  use: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await use()
+  } catch (error) {
+    const kills = cgroup?.oomKills() ?? 0
+    throw kills > 0 ? new OutOfMemoryError(kills, error) : error
+  }
+}
+
+class OutOfMemoryError extends Error {
+  constructor(kills: number, cause: unknown) {
+    super(describeKills(kills), { cause })
+  }
+}
+
+export function describeKills(kills: number): string {
+  return `out of memory: ${kills} ${kills === 1 ? 'process' : 'processes'} killed`
 }
 
 export function isOnPath(program: string): boolean {

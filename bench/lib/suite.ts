@@ -5,8 +5,8 @@ import { type LoadOptions, measureServer, type Run } from './measure.ts'
 import { findOfferedRate, type OfferedRate, type RateOptions, referenceOf } from './offered-rate.ts'
 import { createProgress, type Progress } from './progress.ts'
 import type { Scenario } from './scenario.ts'
-import { type ServerKind, startServer, takesPart, whyMissing } from './servers.ts'
-import { type Row, summarizeRuns } from './summary.ts'
+import { blameMemory, type ServerKind, startServer, takesPart, whyMissing } from './servers.ts'
+import { NOT_MEASURED, type Row, summarizeRuns } from './summary.ts'
 
 export interface SuiteOptions {
   scenarios: readonly Scenario[]
@@ -31,7 +31,7 @@ export async function measureSuite(
   const missing = new Map(
     options.kinds.flatMap((kind) => {
       const reason = whyMissing(kind)
-      return reason ? [[kind.name, `not measured: ${reason}`]] : []
+      return reason ? [[kind.name, `${NOT_MEASURED}: ${reason}`]] : []
     }),
   )
   const present = options.kinds.filter(({ name }) => !missing.has(name))
@@ -131,9 +131,9 @@ class Suite {
     try {
       const server = await startServer(kind, clone.url, this.#signal)
       const serves = kind.serves.includes('tasks') ? 'tasks' : 'json'
-      const found = await checkConformance(server.url, serves, this.#database.users).finally(() =>
-        server.stop(),
-      )
+      const found = await blameMemory(server.cgroup, () =>
+        checkConformance(server.url, serves, this.#database.users),
+      ).finally(() => server.stop())
       return found.length === 0 ? undefined : `does not conform: ${found.join('; ')}`
     } finally {
       await clone.drop()
@@ -146,7 +146,7 @@ class Suite {
     const row =
       own.length > 0
         ? summarizeRuns(own)
-        : { server, scenario, rounds: 0, generator_limited: false, invalid: 'not measured' }
+        : { server, scenario, rounds: 0, generator_limited: false, invalid: NOT_MEASURED }
     return complaint ? { ...row, invalid: complaint } : row
   }
 

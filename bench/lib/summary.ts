@@ -1,5 +1,6 @@
 // From runs to rows: medians over the rounds, with their spread.
 import type { Run } from './measure.ts'
+import { describeKills } from './servers.ts'
 
 export interface Spread {
   median: number
@@ -44,6 +45,9 @@ export interface Row {
   loaded_cgroup_bytes?: Spread
   cgroup_peak_bytes?: Spread
 }
+
+/** How the `invalid` of a row begins that was never tried. */
+export const NOT_MEASURED = 'not measured'
 
 /** From here on the generator's one thread is taken to have been the limit. */
 const GENERATOR_BUSY = 0.9
@@ -108,7 +112,7 @@ function complaint(runs: readonly Run[]): string | undefined {
   const sum = (read: (run: Run) => number | undefined) =>
     runs.reduce((total, run) => total + (read(run) ?? 0), 0)
   const kills = sum((run) => run.oom_kills)
-  if (kills > 0) return `out of memory: ${kills} processes killed`
+  if (kills > 0) return describeKills(kills)
   const errors = sum(({ closed, open, calm }) =>
     [closed, open, calm].reduce((total, loop) => total + (loop?.errors ?? 0), 0),
   )
