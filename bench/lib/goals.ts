@@ -1,6 +1,5 @@
 // What this service wants to reach, and whether a report shows it: ratios of medians within one run, and a few absolutes.
-import type { Table } from './format.ts'
-import { ratio as formatRatio } from './format.ts'
+import { count, ratio, type Table } from './format.ts'
 import type { GrowthReport } from './growth-report.ts'
 import { PGBENCH } from './pgbench.ts'
 import { OURS } from './servers.ts'
@@ -111,14 +110,16 @@ const GOALS: readonly Goal[] = [
     grown(
       `\`${scenario}\` in a large database, to a small one: requests/s`,
       { atLeast: 0.8 },
-      (growth) => growth.reads.find((entry) => entry.scenario === scenario)?.ratio,
+      ({ reads, tasks_small, tasks_large }) => ({
+        value: reads.find((entry) => entry.scenario === scenario)?.ratio,
+        of: `${count(tasks_large)} tasks to ${count(tasks_small)}`,
+      }),
     ),
   ),
-  grown(
-    'page 10 000 by cursor, to page 1: p50',
-    { atMost: 1.2 },
-    ({ pages }) => pages.cursor_ratio,
-  ),
+  grown('page 10 000 by cursor, to page 1: p50', { atMost: 1.2 }, ({ pages }) => ({
+    value: pages.cursor_ratio,
+    of: `page ${count(pages.page)} of ${count(pages.user_tasks)} tasks`,
+  })),
 ]
 
 export function computeGoals(evidence: Evidence): GoalResult[] {
@@ -182,7 +183,7 @@ function absolute(what: string, limit: Limit, unit: string, figure: Figure, divi
 function grown(
   what: string,
   limit: Limit,
-  read: (growth: GrowthReport) => number | undefined,
+  read: (growth: GrowthReport) => { value: number | undefined; of: string },
 ): Goal {
   return {
     what,
@@ -190,10 +191,9 @@ function grown(
     limit,
     measure: ({ growth }) => {
       if (!growth) return { missing: 'npm run bench:growth was not run' }
-      const value = read(growth)
+      const { value, of } = read(growth)
       if (value === undefined) return { missing: growth.pages.missing ?? 'not in growth.json' }
-      const { commit, tasks_small, tasks_large } = growth
-      return { value, remark: `${tasks_large} tasks to ${tasks_small}, at ${commit}` }
+      return { value, remark: `${of}, at ${growth.commit}` }
     },
     format: times,
   }
@@ -248,5 +248,5 @@ function inWords({ atMost, atLeast }: Limit, unit: string): string {
 }
 
 function times(value: number): string {
-  return formatRatio(value, 1)
+  return ratio(value, 1)
 }

@@ -24,31 +24,38 @@ export interface RateOptions {
   of?: string
 }
 
-/** The name of the server that `scenario` is calibrated with, or `undefined`. */
-export function referenceOf(scenario: Scenario, rate: RateOptions): string | undefined {
+/** The server among `kinds` that `scenario` is calibrated with, or `undefined`. */
+export function findReference(
+  scenario: Scenario,
+  rate: RateOptions,
+  kinds: readonly ServerKind[],
+): ServerKind | undefined {
+  const wanted = referenceOf(scenario, rate)
+  return kinds.find(({ name }) => name === wanted)
+}
+
+function referenceOf(scenario: Scenario, rate: RateOptions): string | undefined {
   if (scenario.closedOnly || rate.perSecond !== undefined) return undefined
   const name = rate.of ?? scenario.rateOf
   return name === OWN ? undefined : name
 }
 
-/** One closed loop of the reference among `kinds`, when it is there and starts. */
+/** One closed loop of `kind`, the reference, when there is one and it can be measured. */
 export async function findOfferedRate(
   scenario: Scenario,
   rate: RateOptions,
-  kinds: readonly ServerKind[],
+  kind: ServerKind | undefined,
   database: BenchDatabase,
-  load: LoadOptions,
+  load: Omit<LoadOptions, 'rate'>,
   signal: AbortSignal,
 ): Promise<OfferedRate> {
   const otherwise = rateWithoutReference(scenario.name, rate)
   const name = referenceOf(scenario, rate)
   if (!name) return otherwise
-  const kind = kinds.find((candidate) => candidate.name === name)
   if (!kind) return { ...otherwise, rule: `${otherwise.rule}, as ${name} is not measured` }
-  const { connections, warmupSeconds, durationSeconds } = load
-  const closedOnly = { connections, warmupSeconds, durationSeconds }
   try {
-    const { closed } = await measureServer(kind, scenario, 0, database, closedOnly, signal)
+    const { closed } = await measureServer(kind, scenario, 0, database, load, signal)
+    if (closed.errors > 0) throw new Error(`${closed.errors} requests failed`)
     return {
       scenario: scenario.name,
       per_second: closed.requests_per_second * rate.share,

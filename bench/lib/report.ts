@@ -29,7 +29,7 @@ export const NOTES = [
   'Client, server and PostgreSQL share the CPUs of one machine, so throughput is that of the three together. CPU per request is the steadiest figure.',
   'Throughput comes from a closed loop (autocannon; raw sockets in json-saturated): each connection sends its next request when it has its answer. Its latency is connections divided by throughput, not what a user would see.',
   'p50 to max come from an open loop at the offered rate: requests are due at fixed times and their latency counts from then, so a stall is seen by all that were due during it.',
-  "The offered rate of a scenario is a share of one server's closed-loop throughput, measured once before the rounds, and the same for all. A server whose own throughput is less than a ninth above it is not run at it.",
+  "The offered rate of a scenario is a share of one server's closed-loop throughput, measured once before the rounds, and the same for all. A server is not run at more than 90 % of its own throughput: it cannot sustain that.",
   'Latency is left out where the open loop would have had fewer than 100 requests.',
   'A mark ^ behind requests/s says that the load generator had used up its own CPU: the server could have done more, and its CPU per request is the figure to compare.',
   'Figures are medians over the rounds, with the smallest and the largest in brackets. Every run is a fresh process on a fresh copy of the database; the order of the servers rotates.',

@@ -2,7 +2,12 @@
 import { checkConformance } from './conformance.ts'
 import { type BenchDatabase, startDatabase } from './database.ts'
 import { type LoadOptions, measureServer, type Run } from './measure.ts'
-import { findOfferedRate, type OfferedRate, type RateOptions, referenceOf } from './offered-rate.ts'
+import {
+  findOfferedRate,
+  findReference,
+  type OfferedRate,
+  type RateOptions,
+} from './offered-rate.ts'
 import { createProgress, type Progress } from './progress.ts'
 import type { Scenario } from './scenario.ts'
 import { blameMemory, type ServerKind, startServer, takesPart, whyMissing } from './servers.ts'
@@ -87,9 +92,16 @@ class Suite {
     const kinds = present.filter(
       (kind) => takesPart(kind, scenario) && !this.#complaints.has(kind.name),
     )
-    const reference = referenceOf(scenario, rate)
-    if (reference) this.#progress.step(`${scenario.name}, offered rate: ${reference}`)
-    const found = await findOfferedRate(scenario, rate, kinds, this.#database, load, this.#signal)
+    const reference = findReference(scenario, rate, kinds)
+    if (reference) this.#progress.step(`${scenario.name}, offered rate: ${reference.name}`)
+    const found = await findOfferedRate(
+      scenario,
+      rate,
+      reference,
+      this.#database,
+      load,
+      this.#signal,
+    )
     if (!scenario.closedOnly) this.#rates.push(found)
     const offered = found.per_second ? { perSecond: found.per_second } : { share: rate.share }
     for (let round = 0; round < rounds; round += 1) {
@@ -165,8 +177,8 @@ class Suite {
 function countSteps({ scenarios, rounds, rate }: SuiteOptions, kinds: readonly ServerKind[]) {
   const checks = kinds.filter(({ measure }) => !measure).length
   const steps = scenarios.map((scenario) => {
-    const calibration = referenceOf(scenario, rate) ? 1 : 0
-    return calibration + rounds * kinds.filter((kind) => takesPart(kind, scenario)).length
+    const own = kinds.filter((kind) => takesPart(kind, scenario))
+    return (findReference(scenario, rate, own) ? 1 : 0) + rounds * own.length
   })
   return steps.reduce((total, count) => total + count, checks)
 }

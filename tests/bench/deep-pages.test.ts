@@ -29,7 +29,7 @@ async function withPages<T>(pages: number, use: (url: string) => Promise<T>): Pr
   }
 }
 
-test('links lead to the far page, and each page is timed for itself', async () => {
+test('links lead to the far page, and each page is timed for itself', { retry: 2 }, async () => {
   const pages = await withPages(5, (url) =>
     measurePages(url, USER, 100, 10, new AbortController().signal),
   )

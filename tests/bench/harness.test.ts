@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { AnswerParser } from '../../bench/lib/answer-parser.ts'
 import { runClosedLoop } from '../../bench/lib/closed-loop.ts'
+import { measureLoad } from '../../bench/lib/measure.ts'
 import { OpenLoop } from '../../bench/lib/open-loop.ts'
 import { SaturatingLoop } from '../../bench/lib/saturating-loop.ts'
 import { jsonScenario } from '../../bench/scenarios/json.ts'
@@ -129,6 +130,42 @@ test('the saturating loop ends when it is told to, and when its server is gone',
   setTimeout(() => child.kill('SIGKILL'), 300)
   const { errors } = await SaturatingLoop.run({ ...options, durationSeconds: 60 })
   expect(errors).toBe(4)
+})
+
+test('a rate that a server cannot sustain is not offered to it', async () => {
+  await withKnownServer({ delayMs: 20 }, async (url) => {
+    const measure = (perSecond: number) =>
+      measureLoad(
+        url,
+        jsonScenario,
+        [],
+        { connections: 10, warmupSeconds: 0.2, durationSeconds: 1, rate: { perSecond } },
+        new AbortController().signal,
+      )
+    // 10 connections at 20 ms: 500 a second at most.
+    const beyond = await measure(480)
+    expect(beyond.unsustainable_per_second).toBe(480)
+    expect(beyond.open).toBeUndefined()
+    const within = await measure(300)
+    expect(within.unsustainable_per_second).toBeUndefined()
+    expect(within.open?.latency.count).toBe(300)
+  })
+})
+
+test('the same rate is offered without the background load, then beside it', async () => {
+  const requests = () => jsonScenario.requests([], Math.random)
+  const background = { connections: 2, statuses: [200], requests }
+  await withKnownServer({ delayMs: 5 }, async (url) => {
+    const { calm, open } = await measureLoad(
+      url,
+      { ...jsonScenario, background },
+      [],
+      { connections: 4, warmupSeconds: 0.2, durationSeconds: 1, rate: { perSecond: 200 } },
+      new AbortController().signal,
+    )
+    expect(calm).toMatchObject({ offered_per_second: 200, errors: 0, latency: { count: 200 } })
+    expect(open).toMatchObject({ offered_per_second: 200, errors: 0, latency: { count: 200 } })
+  })
 })
 
 test('wrong statuses are errors in every loop', async () => {
