@@ -1,26 +1,28 @@
 // npm run bench: measures this service and its peers side by side, and writes the report.
-import { appendFile, mkdir, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
 import { drawCharts } from './lib/charts.ts'
-import { checkConformance } from './lib/conformance.ts'
-import { type BenchDatabase, startDatabase } from './lib/database.ts'
+import { computeGoals } from './lib/goals.ts'
+import type { GrowthReport } from './lib/growth-report.ts'
 import { describeCommit, describeMachine } from './lib/machine.ts'
-import { type LoadOptions, measureLoad, measureServer, type Run } from './lib/measure.ts'
+import { type LoadOptions, measureLoad, type Run } from './lib/measure.ts'
+import { OWN, type RateOptions, rateWithoutReference } from './lib/offered-rate.ts'
 import { renderHtml } from './lib/page.ts'
-import { createProgress, type Progress } from './lib/progress.ts'
+import { pgbench } from './lib/pgbench.ts'
+import { createProgress } from './lib/progress.ts'
 import { type Report, renderMarkdown } from './lib/report.ts'
-import type { Scenario } from './lib/scenario.ts'
 import {
   listPeers,
   ourService,
+  ourServiceConfined,
   ourServiceUnbatched,
+  ourSingleListener,
   type ServerKind,
-  startServer,
-  whyMissing,
 } from './lib/servers.ts'
-import { type Row, summarizeRuns } from './lib/summary.ts'
+import { measureSuite, type SuiteResult } from './lib/suite.ts'
+import { summarizeRuns } from './lib/summary.ts'
 import { seedTarget } from './lib/target.ts'
 import { scenarios } from './scenarios.ts'
 
@@ -35,6 +37,7 @@ interface Options {
   warmup: number
   rounds: number
   rate: number
+  rateOf?: string
   ratePerSecond?: number
   target?: string
   output: string
@@ -50,12 +53,20 @@ const program = new Command('npm run bench --')
   .option('--rounds <n>', 'times everything is repeated', positive, 3)
   .option(
     '--rate <share>',
-    "offered rate of the latency runs, as a share of the run's own throughput",
+    'offered rate of the latency runs, as a share of what --rate-of names',
     positive,
     0.5,
   )
-  .option('--rate-per-second <n>', 'the same rate for every server instead', positive)
-  .option('--target <url>', 'measure a running service instead: it gets an account and 100 tasks')
+  .option(
+    '--rate-of <server>',
+    `the server whose throughput --rate is a share of, for all servers; "${OWN}": each its own (default: the scenario says, ${references()})`,
+    server,
+  )
+  .option('--rate-per-second <n>', 'offered rate in requests per second instead', positive)
+  .option(
+    '--target <url>',
+    'measure a running service instead: it gets an account and 100 tasks, and is offered a share of its own throughput',
+  )
   .option('--output <folder>', 'where the report goes', RESULTS)
   .showHelpAfterError()
 
@@ -73,69 +84,32 @@ try {
 }
 
 async function runAll(): Promise<void> {
-  const chosen = choose(scenarios, options.scenarios)
   const kinds = choose(allServers(), options.servers)
-  const present = kinds.filter((kind) => whyMissing(kind) === undefined)
-  const missing = kinds.filter((kind) => !present.includes(kind))
-  const plan = chosen.flatMap((scenario) =>
-    Array.from({ length: options.rounds }, (_, round) =>
-      rotate(participants(present, scenario), round).map((kind) => ({ scenario, kind, round })),
-    ).flat(),
+  const result = await measureSuite(
+    {
+      scenarios: choose(scenarios, options.scenarios),
+      kinds,
+      rounds: options.rounds,
+      load: loadOptions(),
+      rate: rateOptions(),
+    },
+    abort.signal,
   )
-  const progress = createProgress(present.length + plan.length)
-  for (const kind of missing) progress.note(`${kind.name} is not measured: ${whyMissing(kind)}`)
-  const database = await startDatabase(abort.signal)
-  const runs: Run[] = []
-  try {
-    const complaints = await verify(present, database, progress)
-    for (const { scenario, kind, round } of plan) {
-      progress.step(`${scenario.name}, round ${round + 1}: ${kind.name}`)
-      if (complaints.has(kind.name)) continue
-      runs.push(await measureServer(kind, scenario, round, database, loadOptions(), abort.signal))
-    }
-    const rows = chosen.flatMap((scenario) =>
-      kinds
-        .filter((kind) => kind.serves.includes(scenario.serves))
-        .map((kind) => toRow(kind, scenario, runs, complaints)),
-    )
-    await write(makeReport(rows, runs, database.version, kinds))
-  } finally {
-    progress.stop()
-    await database.stop()
-  }
-}
-
-/** Each server must answer every request of the check as it should, or it is not timed. */
-async function verify(
-  kinds: readonly ServerKind[],
-  database: BenchDatabase,
-  progress: Progress,
-): Promise<Map<string, string>> {
-  const complaints = new Map<string, string>()
-  for (const kind of kinds) {
-    progress.step(`check of ${kind.name}`)
-    const clone = await database.clone()
-    const server = await startServer(kind, clone.url, abort.signal)
-    const serves = kind.serves.includes('tasks') ? 'tasks' : 'json'
-    const found = await checkConformance(server.url, serves, database.users)
-    await server.stop()
-    await clone.drop()
-    if (found.length === 0) continue
-    complaints.set(kind.name, `does not conform: ${found.join('; ')}`)
-    progress.note(`${kind.name} ${complaints.get(kind.name)}`)
-  }
-  return complaints
+  const goals = computeGoals({ rows: result.rows, growth: await readGrowth() })
+  await write(makeReport(result, kinds, goals))
 }
 
 async function runTarget(url: string): Promise<void> {
   const chosen = choose(scenarios, options.scenarios)
   const progress = createProgress(chosen.length * options.rounds)
   const users = await seedTarget(url)
+  const { share, perSecond } = rateOptions()
+  const load = { ...loadOptions(), rate: perSecond === undefined ? { share } : { perSecond } }
   const runs: Run[] = []
   for (const scenario of chosen) {
     for (let round = 0; round < options.rounds; round += 1) {
       progress.step(`${scenario.name}, round ${round + 1}`)
-      const run = await measureLoad(url, scenario, users, loadOptions(), abort.signal)
+      const run = await measureLoad(url, scenario, users, load, abort.signal)
       runs.push({ server: url, round, ...run })
     }
   }
@@ -143,46 +117,35 @@ async function runTarget(url: string): Promise<void> {
   const rows = chosen.map(({ name }) =>
     summarizeRuns(runs.filter(({ scenario }) => scenario === name)),
   )
-  process.stdout.write(renderMarkdown(makeReport(rows, runs, undefined, [])))
-}
-
-function toRow(
-  kind: ServerKind,
-  scenario: Scenario,
-  runs: readonly Run[],
-  complaints: ReadonlyMap<string, string>,
-): Row {
-  const own = runs.filter((run) => run.server === kind.name && run.scenario === scenario.name)
-  if (own.length > 0) return summarizeRuns(own)
-  const reason = whyMissing(kind)
-  const invalid = reason ? `not measured: ${reason}` : (complaints.get(kind.name) ?? 'not measured')
-  return {
-    server: kind.name,
-    scenario: scenario.name,
-    rounds: 0,
-    invalid,
-    generator_limited: false,
-  }
+  const rates = chosen.map(({ name }) => rateWithoutReference(name, rateOptions()))
+  process.stdout.write(renderMarkdown(makeReport({ rows, runs, rates }, [], [])))
 }
 
 function makeReport(
-  rows: Row[],
-  runs: Run[],
-  postgresVersion: string | undefined,
+  result: Omit<SuiteResult, 'postgresVersion'> & Partial<SuiteResult>,
   kinds: readonly ServerKind[],
+  goals: Report['goals'],
 ): Report {
   return {
     date: new Date().toISOString(),
     commit: describeCommit(ROOT),
     command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(),
-    machine: describeMachine(postgresVersion),
+    machine: describeMachine(result.postgresVersion),
     load: loadOptions(),
     rounds: options.rounds,
     servers: kinds.map(({ name, language, versions }) => ({ name, language, versions })),
     scenarios: scenarios.map(({ name, about }) => ({ name, about })),
-    rows,
-    runs,
+    goals,
+    rates: result.rates,
+    rows: result.rows,
+    runs: result.runs,
   }
+}
+
+/** What npm run bench:growth has left in the output folder, or `undefined`. */
+async function readGrowth(): Promise<GrowthReport | undefined> {
+  const text = await readFile(join(options.output, 'growth.json'), 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : JSON.parse(text)
 }
 
 async function write(report: Report): Promise<void> {
@@ -206,27 +169,37 @@ async function write(report: Report): Promise<void> {
   process.stderr.write(`Written to ${options.output}: latest.md, latest.html, latest.json\n`)
 }
 
-function loadOptions(): LoadOptions {
+function loadOptions(): Omit<LoadOptions, 'rate'> {
   return {
     connections: options.connections,
     warmupSeconds: options.warmup,
     durationSeconds: options.duration,
-    rate: options.ratePerSecond ? { perSecond: options.ratePerSecond } : { share: options.rate },
+  }
+}
+
+function rateOptions(): RateOptions {
+  return {
+    share: options.rate,
+    ...(options.ratePerSecond === undefined ? {} : { perSecond: options.ratePerSecond }),
+    ...(options.rateOf === undefined ? {} : { of: options.rateOf }),
   }
 }
 
 function allServers(): ServerKind[] {
-  return [ourService(), ourServiceUnbatched(), ...listPeers()]
+  return [
+    ourService(),
+    ourServiceUnbatched(),
+    ourSingleListener(),
+    ourServiceConfined(),
+    pgbench(),
+    ...listPeers(),
+  ]
 }
 
-function participants(kinds: readonly ServerKind[], scenario: Scenario): ServerKind[] {
-  return kinds.filter((kind) => kind.serves.includes(scenario.serves))
-}
-
-/** Another server goes first in each round, so that none always has the warmer or cooler machine. */
-function rotate<T>(items: readonly T[], by: number): T[] {
-  const at = items.length === 0 ? 0 : by % items.length
-  return [...items.slice(at), ...items.slice(0, at)]
+/** Which servers the scenarios take their offered rates from. */
+function references(): string {
+  const used = [...new Set(scenarios.map(({ rateOf }) => rateOf))].filter((name) => name)
+  return used.join(' or ')
 }
 
 function choose<T extends { name: string }>(all: readonly T[], wanted: string[] | undefined): T[] {
@@ -241,6 +214,12 @@ function names(of: readonly { name: string }[]): string {
 
 function list(text: string): string[] {
   return text.split(',').map((name) => name.trim())
+}
+
+function server(text: string): string {
+  const known = allServers().map(({ name }) => name)
+  if (text === OWN || known.includes(text)) return text
+  throw new InvalidArgumentError(`There are ${OWN}, ${known.join(', ')}`)
 }
 
 function positive(text: string): number {

@@ -1,25 +1,29 @@
 // Reads HTTP/1.1 answers off a connection that has one request under way at a time.
 
 const HEAD_END = Buffer.from('\r\n\r\n')
+const EMPTY = Buffer.alloc(0)
 const CHUNKS_END = '0\r\n\r\n'
 
 export class AnswerParser {
-  #head: Buffer = Buffer.alloc(0)
+  #head: Buffer = EMPTY
   #status = 0
   #left = 0
   #chunked = false
   #tail = ''
 
-  /** The status when `chunk` completes an answer, else `undefined`. */
+  /** The status when `chunk` completes an answer, else `undefined`. The caller may use the chunk's memory again. */
   push(chunk: Buffer): number | undefined {
     let rest: Buffer = chunk
     if (this.#status === 0) {
-      this.#head = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk])
-      const end = this.#head.indexOf(HEAD_END)
-      if (end < 0) return undefined
-      this.#readHead(this.#head.toString('latin1', 0, end))
-      rest = this.#head.subarray(end + HEAD_END.length)
-      this.#head = Buffer.alloc(0)
+      const bytes = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk])
+      const end = bytes.indexOf(HEAD_END)
+      if (end < 0) {
+        this.#head = Buffer.from(bytes)
+        return undefined
+      }
+      this.#readHead(bytes.toString('latin1', 0, end))
+      rest = bytes.subarray(end + HEAD_END.length)
+      this.#head = EMPTY
     }
     return this.#isComplete(rest) ? this.#finish() : undefined
   }

@@ -21,7 +21,7 @@ const CHARTS: readonly Chart[] = [
   },
   {
     file: 'p99.svg',
-    title: 'p99 latency at half of the own throughput, open loop (less is better)',
+    title: 'p99 latency at the offered rate, open loop (less is better)',
     unit: 'ms',
     read: (row) => row.open_p99_us && row.open_p99_us.median / 1000,
   },

@@ -15,10 +15,11 @@ import type { SeedUser } from './scenario.ts'
 export const JWT_SECRET = 'the secret of every server in a benchmark run'
 const TEMPLATE = 'bench_template'
 const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url))
-const USERS = 1000
-const TASKS_PER_USER = 100
+export const USERS = 1000
+export const TASKS_PER_USER = 100
 const PASSWORD = 'a benchmark password'
 const TOKEN_LIFE_SECONDS = 24 * 3600
+const sign = createSigner({ key: JWT_SECRET, algorithm: 'HS256' })
 
 export interface BenchDatabase {
   users: readonly SeedUser[]
@@ -70,26 +71,38 @@ export async function startDatabase(signal: AbortSignal): Promise<BenchDatabase>
 /** Ids follow from numbers, so that they need not be read back. */
 async function seed(url: string): Promise<SeedUser[]> {
   const sql = openClient(url, { max: 1, connectTimeoutMs: 5000 })
-  const hash = hashSync(PASSWORD, PASSWORD_COSTS)
-  await sql.unsafe(`
-    insert into users (id, email, password_hash)
-    select ${sqlId('0', 'u')}, 'user' || u || '@example.com', '${hash}'
-    from generate_series(1, ${USERS}) u`)
-  await sql.unsafe(`
-    insert into tasks (user_id, id, title, description, priority, created_at)
-    select ${sqlId('0', 'u')}, ${sqlId('u', 't')}, 'Task ' || t || ' of user ' || u, 'What has to be done',
-      (enum_range(null::priority))[1 + t % 4], now() - t * interval '1 minute'
-    from generate_series(1, ${USERS}) u, generate_series(1, ${TASKS_PER_USER}) t`)
+  await sql.unsafe(insertUsers(1, USERS))
+  await sql.unsafe(insertTasks([1, USERS], [1, TASKS_PER_USER]))
   await sql.unsafe('vacuum analyze')
   await sql.end({ timeout: 5 })
-  const sign = createSigner({ key: JWT_SECRET, algorithm: 'HS256' })
+  return range(USERS).map((user) => seedUser(user, range(TASKS_PER_USER)))
+}
+
+/** The account of this number, with those of its tasks that the load is to ask for. */
+export function seedUser(user: number, tasks: readonly number[]): SeedUser {
   const now = Math.floor(Date.now() / 1000)
-  return range(USERS).map((user) => ({
+  return {
     email: `user${user}@example.com`,
     password: PASSWORD,
     token: sign({ sub: makeId(0, user), iat: now, exp: now + TOKEN_LIFE_SECONDS }),
-    taskIds: range(TASKS_PER_USER).map((task) => makeId(user, task)),
-  }))
+    taskIds: tasks.map((task) => makeId(user, task)),
+  }
+}
+
+export function insertUsers(from: number, to: number): string {
+  return `
+    insert into users (id, email, password_hash)
+    select ${sqlId('0', 'u')}, 'user' || u || '@example.com', '${hashSync(PASSWORD, PASSWORD_COSTS)}'
+    from generate_series(${from}, ${to}) u`
+}
+
+/** Tasks of all numbers for users of all numbers, the first task the newest. */
+export function insertTasks(users: [number, number], tasks: [number, number]): string {
+  return `
+    insert into tasks (user_id, id, title, description, priority, created_at)
+    select ${sqlId('0', 'u')}, ${sqlId('u', 't')}, 'Task ' || t || ' of user ' || u, 'What has to be done',
+      (enum_range(null::priority))[1 + t % 4], now() - t * interval '1 minute'
+    from generate_series(${users.join()}) u, generate_series(${tasks.join()}) t`
 }
 
 /** A UUID of version 7 with a user's number and a task's number in it. */

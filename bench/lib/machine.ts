@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem } from 'node:os'
+import { gib } from './format.ts'
 
 export interface Machine {
   cpu: string
@@ -40,6 +41,27 @@ export function describeMachine(postgresVersion: string | undefined): Machine {
       ...(postgresVersion ? { postgresql: postgresVersion } : {}),
     },
   }
+}
+
+/** What a report says of when, how and on what it was made. */
+export function environmentFacts(of: {
+  date: string
+  commit: string
+  command: string
+  machine: Machine
+}): [string, string][] {
+  const { cpu, cpus: count, memory_bytes, system, kernel, glibc, programs } = of.machine
+  const versions = Object.entries(programs).map(([name, version]) => `${name} ${version}`)
+  return [
+    ['date', of.date],
+    ['commit', of.commit],
+    ['command', `\`${of.command}\``],
+    [
+      'machine',
+      `${cpu}, ${count} CPUs, ${gib(memory_bytes)}, ${system}, Linux ${kernel}, glibc ${glibc}`,
+    ],
+    ['programs', versions.join('; ')],
+  ]
 }
 
 /** The commit of a checkout, with a mark when files differ from it. */

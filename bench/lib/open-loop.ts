@@ -1,23 +1,18 @@
 // Open-loop load: requests are due at fixed times, whether the server keeps up or not, and their latency counts from
 // the time they were due. A stall is seen by every request that was due during it: nothing is omitted.
 import { writeFileSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
-import { AnswerParser } from './answer-parser.ts'
 import { createHistogram, type LatencySummary, record, summarize } from './latency.ts'
-import type { BenchRequest } from './scenario.ts'
+import { type Connection, type ConnectionOptions, openConnections } from './sender.ts'
 
 /** How long the sender sleeps between two looks at its sockets and its clock. */
 const NAP_MS = 0.02
 /** Time for late answers after the last request was due. */
 const GRACE_MS = 10_000
 
-export interface OpenLoopOptions {
-  url: string
-  connections: number
+export interface OpenLoopOptions extends ConnectionOptions {
   requestsPerSecond: number
   durationSeconds: number
   statuses: readonly number[]
-  requests(connection: number): BenchRequest[]
   signal: AbortSignal
 }
 
@@ -29,15 +24,6 @@ export interface OpenLoopResult {
   /** Wrong statuses, broken connections, and requests without an answer. */
   errors: number
   generator_cpu: number
-}
-
-interface Connection {
-  socket: Socket
-  parser: AnswerParser
-  texts: string[]
-  next: number
-  /** When the request under way was due, or -1 when the connection is free. */
-  dueMs: number
 }
 
 const nap = new Int32Array(new SharedArrayBuffer(4))
@@ -59,26 +45,22 @@ export class OpenLoop {
     this.#connections = connections
     this.#free = [...connections]
     this.#expected = new Set(options.statuses)
-    for (const connection of connections) this.#listen(connection)
+    for (const connection of connections) {
+      connection.events = {
+        onAnswer: (_, status) => this.#answer(connection, status),
+        onClose: () => this.#lose(connection),
+      }
+    }
   }
 
   static async run(options: OpenLoopOptions): Promise<OpenLoopResult> {
-    const { hostname, port, host } = new URL(options.url)
-    const connections = await Promise.all(
-      Array.from({ length: options.connections }, async (_, index) => ({
-        socket: await open(hostname, Number(port)),
-        parser: new AnswerParser(),
-        texts: options.requests(index).map((request) => encode(request, host)),
-        next: 0,
-        dueMs: -1,
-      })),
-    )
+    const connections = await openConnections(options)
     sharpenTimers()
     const loop = new OpenLoop(options, connections)
     try {
       return await loop.#run()
     } finally {
-      for (const { socket } of connections) socket.destroy()
+      for (const connection of connections) connection.close()
     }
   }
 
@@ -124,58 +106,28 @@ export class OpenLoop {
   }
 
   #send(connection: Connection, dueMs: number): void {
-    connection.dueMs = dueMs
     this.#underWay += 1
-    connection.socket.write(connection.texts[connection.next] ?? '', 'latin1')
-    connection.next = (connection.next + 1) % connection.texts.length
+    connection.send(dueMs)
   }
 
-  #listen(connection: Connection): void {
-    const { socket, parser } = connection
-    socket.on('data', (chunk: Buffer) => {
-      const status = parser.push(chunk)
-      if (status === undefined) return
-      if (this.#expected.has(status)) record(this.#latency, performance.now() - connection.dueMs)
-      else this.#errors += 1
-      this.#underWay -= 1
-      connection.dueMs = -1
-      const waiting = this.#backlog.shift()
-      if (waiting === undefined) this.#free.push(connection)
-      else this.#send(connection, waiting)
-    })
-    socket.on('error', () => undefined)
-    socket.on('close', () => this.#lose(connection))
+  #answer(connection: Connection, status: number): void {
+    if (this.#expected.has(status)) record(this.#latency, performance.now() - connection.sinceMs)
+    else this.#errors += 1
+    this.#underWay -= 1
+    connection.sinceMs = -1
+    const waiting = this.#backlog.shift()
+    if (waiting === undefined) this.#free.push(connection)
+    else this.#send(connection, waiting)
   }
 
   /** A lost connection is not replaced: that its request got no answer makes the run invalid. */
   #lose(connection: Connection): void {
     this.#errors += 1
-    if (connection.dueMs >= 0) this.#underWay -= 1
+    if (connection.busy) this.#underWay -= 1
     const at = this.#free.indexOf(connection)
     if (at >= 0) this.#free.splice(at, 1)
     this.#connections.splice(this.#connections.indexOf(connection), 1)
   }
-}
-
-/** The request as it goes over the wire. Bodies of scenarios are ASCII. */
-function encode({ method, path, headers, body = '' }: BenchRequest, host: string): string {
-  const length = body === '' ? {} : { 'content-length': String(body.length) }
-  const lines = Object.entries({ host, ...headers, ...length }).map(
-    ([name, value]) => `${name}: ${value}`,
-  )
-  return [`${method} ${path} HTTP/1.1`, ...lines, '', body].join('\r\n')
-}
-
-function open(hostname: string, port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, hostname)
-    socket.setNoDelay(true)
-    socket.once('error', reject)
-    socket.once('connect', () => {
-      socket.off('error', reject)
-      resolve(socket)
-    })
-  })
 }
 
 /** One turn of the event loop, so that sockets are read. */

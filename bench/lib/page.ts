@@ -1,5 +1,6 @@
 // The report as one HTML page that needs nothing but itself.
-import { NOTES, type Report, reportFacts, reportTables, type Table } from './report.ts'
+import type { Table } from './format.ts'
+import { NOTES, type Report, reportFacts, reportTables } from './report.ts'
 
 const STYLE = `
   body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #1f2933 }
@@ -14,6 +15,10 @@ export function renderHtml(report: Report, charts: ReadonlyMap<string, string>):
   const facts = reportFacts(report).map(
     ([name, value]) => `<dt>${escape(name)}</dt><dd>${inline(value)}</dd>`,
   )
+  const tables = reportTables(report)
+  // The goals stand above the charts, as they stand above all in the Markdown.
+  const goals = tables.slice(0, report.goals.length > 0 ? 1 : 0)
+  const others = tables.slice(goals.length)
   const notes = NOTES.map((note) => `<li>${inline(note)}</li>`)
   return `<!doctype html>
 <html lang="en">
@@ -23,8 +28,9 @@ export function renderHtml(report: Report, charts: ReadonlyMap<string, string>):
 <style>${STYLE}</style>
 <h1>taskapi: benchmark report</h1>
 <dl>${facts.join('')}</dl>
+${goals.map(section).join('\n')}
 ${[...charts.values()].map((svg) => `<section>${svg}</section>`).join('\n')}
-${reportTables(report).map(section).join('\n')}
+${others.map(section).join('\n')}
 <h2>How to read it</h2>
 <ul>${notes.join('')}</ul>
 </html>

@@ -25,6 +25,12 @@ export interface Scenario {
   statuses: readonly number[]
   /** Connections at most, where more would only measure how a server sheds them. */
   connectionsMax?: number
+  /** The server whose closed-loop throughput the offered rate is a share of, so that all are offered the same. */
+  rateOf?: string
+  /** What sends the closed loop: autocannon, unless the servers answer faster than it can ask. */
+  closedLoop?: 'raw sockets'
+  /** True where the closed loop says all there is to say. */
+  closedOnly?: true
   /** The requests that one connection sends, over and over. `random` gives 0 to 1 and repeats from run to run. */
   requests(users: readonly SeedUser[], random: () => number): BenchRequest[]
   /** A second load that runs beside the measured one. */

@@ -7,7 +7,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { probePort } from '../../src/server/exclusive.ts'
 import { JWT_SECRET } from './database.ts'
-import { createMemoryCgroup, type MemoryCgroup } from './usage.ts'
+import type { LoadOptions, LoadResult, SeededDatabase } from './measure.ts'
+import { canLimitMemory, createMemoryCgroup, type MemoryCgroup } from './memory-cgroup.ts'
+import type { Scenario } from './scenario.ts'
 
 export const OURS = 'taskapi'
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -18,8 +20,12 @@ const STOP_TIMEOUT_MS = 10_000
 export interface ServerKind {
   name: string
   language: string
-  /** Scenarios it can take part in. */
+  /** What it serves: it can take part in the scenarios that need no more. */
   serves: readonly string[]
+  /** The only scenarios it takes part in, where that is not all that it could. */
+  scenarios?: readonly string[]
+  /** Limit of the memory cgroup that it runs in. */
+  memoryLimitBytes?: number
   versions: Record<string, string>
   folder: string
   command: readonly string[]
@@ -27,6 +33,13 @@ export interface ServerKind {
   toolchain: string
   build: readonly string[]
   env(options: { port: number; databaseUrl: string | undefined }): Record<string, string>
+  /** How it is measured, where it is no server that speaks HTTP. */
+  measure?: (
+    scenario: Scenario,
+    database: SeededDatabase,
+    load: LoadOptions,
+    signal: AbortSignal,
+  ) => Promise<LoadResult>
 }
 
 export interface RunningServer {
@@ -70,6 +83,25 @@ export function ourServiceUnbatched(): ServerKind {
   return { ...kind, serves: ['tasks'] }
 }
 
+/** One process that serves alone: what the smallest deployment takes. */
+export function ourSingleListener(): ServerKind {
+  const kind = ourService(ROOT, `${OURS} 1 listener`, { LISTENERS: '1' })
+  return { ...kind, scenarios: ['mixed'] }
+}
+
+/** The same where memory is short. */
+export function ourServiceConfined(): ServerKind {
+  return {
+    ...ourSingleListener(),
+    name: `${OURS} 64 MiB`,
+    memoryLimitBytes: 64 * 1024 * 1024,
+  }
+}
+
+export function takesPart(kind: ServerKind, scenario: Scenario): boolean {
+  return kind.serves.includes(scenario.serves) && (kind.scenarios?.includes(scenario.name) ?? true)
+}
+
 /** The peers of bench/peers, in the order of their names. */
 export function listPeers(): ServerKind[] {
   return readdirSync(PEERS)
@@ -103,6 +135,7 @@ export function listPeers(): ServerKind[] {
 /** Why a server cannot be measured here, or `undefined`. */
 export function whyMissing(kind: ServerKind): string | undefined {
   if (!isOnPath(kind.toolchain)) return `${kind.toolchain} not found`
+  if (kind.memoryLimitBytes && !canLimitMemory()) return 'no memory cgroup may be made here'
   const [program = ''] = kind.command
   const built =
     kind.language === 'JavaScript' ? 'node_modules' : kind.language === 'Java' ? 'target' : program
@@ -119,12 +152,13 @@ export async function startServer(
   signal: AbortSignal,
 ): Promise<RunningServer> {
   const port = await probePort('127.0.0.1', 0)
-  const cgroup = createMemoryCgroup(`taskapi-bench-${process.pid}-${port}`)
+  const cgroup = createMemoryCgroup(`taskapi-bench-${process.pid}-${port}`, kind.memoryLimitBytes)
   const logFile = join(tmpdir(), `taskapi-bench-${kind.name}.log`)
   const log = openSync(logFile, 'w')
   const startedAt = performance.now()
-  // The shell moves itself into the cgroup and becomes the server.
-  const child = spawn('sh', ['-c', `${cgroup?.enter ?? ':'}; exec "$@"`, 'sh', ...kind.command], {
+  // The shell moves itself into the cgroup and becomes the server; one that is to be confined does not run outside.
+  const enter = `${cgroup?.enter ?? ':'} ${kind.memoryLimitBytes ? '&&' : ';'}`
+  const child = spawn('sh', ['-c', `${enter} exec "$@"`, 'sh', ...kind.command], {
     cwd: kind.folder,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...kind.env({ port, databaseUrl }) },
     stdio: ['ignore', log, log],
@@ -138,12 +172,36 @@ export async function startServer(
     cgroup?.remove()
   }
   try {
-    await firstAnswer(url, child, signal)
+    await blameMemory(cgroup, () => firstAnswer(url, child, signal))
   } catch (error) {
     await stop()
-    throw new Error(`Cannot start ${kind.name}, see "${logFile}"`, { cause: error })
+    const why = error instanceof OutOfMemoryError ? error.message : `see "${logFile}"`
+    throw new Error(`Cannot start ${kind.name}: ${why}`, { cause: error })
   }
   return { url, pid: child.pid ?? 0, startupMs: performance.now() - startedAt, cgroup, stop }
+}
+
+/** Rejects with what the kernel killed, when that is why `use` fails. */
+export async function blameMemory<T>(
+  cgroup: MemoryCgroup | undefined,
+  use: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await use()
+  } catch (error) {
+    const kills = cgroup?.oomKills() ?? 0
+    throw kills > 0 ? new OutOfMemoryError(kills, error) : error
+  }
+}
+
+class OutOfMemoryError extends Error {
+  constructor(kills: number, cause: unknown) {
+    super(describeKills(kills), { cause })
+  }
+}
+
+export function describeKills(kills: number): string {
+  return `out of memory: ${kills} ${kills === 1 ? 'process' : 'processes'} killed`
 }
 
 export function isOnPath(program: string): boolean {

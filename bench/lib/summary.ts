@@ -1,5 +1,6 @@
 // From runs to rows: medians over the rounds, with their spread.
 import type { Run } from './measure.ts'
+import { describeKills } from './servers.ts'
 
 export interface Spread {
   median: number
@@ -17,7 +18,10 @@ export interface Row {
   /** True when the load generator used its CPU up, so that throughput and closed-loop latency are its own. */
   generator_limited: boolean
   requests_per_second?: Spread
+  /** The rate that no open loop was run at, because the server came nowhere near it in one of the rounds. */
+  unsustainable_per_second?: number
   closed_p50_us?: Spread
+  closed_p90_us?: Spread
   closed_p99_us?: Spread
   offered_per_second?: Spread
   open_p50_us?: Spread
@@ -25,6 +29,8 @@ export interface Row {
   open_p99_us?: Spread
   open_p999_us?: Spread
   open_max_us?: Spread
+  /** Without the background load, at the same rate. */
+  calm_p99_us?: Spread
   lateness_p99_us?: Spread
   server_cpu_us?: Spread
   database_cpu_us?: Spread
@@ -37,21 +43,27 @@ export interface Row {
   loaded_pss_bytes?: Spread
   loaded_anonymous_bytes?: Spread
   loaded_cgroup_bytes?: Spread
+  cgroup_peak_bytes?: Spread
 }
+
+/** How the `invalid` of a row begins that was never tried. */
+export const NOT_MEASURED = 'not measured'
 
 /** From here on the generator's one thread is taken to have been the limit. */
 const GENERATOR_BUSY = 0.9
 
 const FIGURES: Record<string, (run: Run) => number | undefined> = {
   requests_per_second: (run) => run.closed.requests_per_second,
-  closed_p50_us: (run) => run.closed.latency.p50_us,
-  closed_p99_us: (run) => run.closed.latency.p99_us,
+  closed_p50_us: (run) => run.closed.latency?.p50_us,
+  closed_p90_us: (run) => run.closed.latency?.p90_us,
+  closed_p99_us: (run) => run.closed.latency?.p99_us,
   offered_per_second: (run) => run.open?.offered_per_second,
   open_p50_us: (run) => run.open?.latency.p50_us,
   open_p90_us: (run) => run.open?.latency.p90_us,
   open_p99_us: (run) => run.open?.latency.p99_us,
   open_p999_us: (run) => run.open?.latency.p999_us,
   open_max_us: (run) => run.open?.latency.max_us,
+  calm_p99_us: (run) => run.calm?.latency.p99_us,
   lateness_p99_us: (run) => run.open?.lateness_p99_us,
   server_cpu_us: (run) => run.server_cpu_us,
   database_cpu_us: (run) => run.database_cpu_us,
@@ -64,25 +76,47 @@ const FIGURES: Record<string, (run: Run) => number | undefined> = {
   loaded_pss_bytes: (run) => run.loaded?.pss_bytes,
   loaded_anonymous_bytes: (run) => run.loaded?.anonymous_bytes,
   loaded_cgroup_bytes: (run) => run.loaded?.cgroup_bytes,
+  cgroup_peak_bytes: (run) => run.loaded?.cgroup_peak_bytes,
 }
 
 /** The row of runs that share server and scenario; there must be at least one. */
 export function summarizeRuns(runs: readonly Run[]): Row {
   const [first] = runs
   if (!first) throw new Error('There is no run to summarise')
-  const errors = runs.reduce((sum, run) => sum + run.closed.errors + (run.open?.errors ?? 0), 0)
+  const unsustainable = runs.find((run) => run.unsustainable_per_second !== undefined)
+  // Rounds that did sustain the rate would be the better ones, not the usual ones.
+  const counted = unsustainable ? runs.map(withoutOpenLoop) : runs
   const figures = Object.entries(FIGURES).flatMap(([name, read]) => {
-    const values = runs.map(read).filter((value) => value !== undefined)
+    const values = counted.map(read).filter((value) => value !== undefined)
     return values.length === 0 ? [] : [[name, spread(values)]]
   })
+  const invalid = complaint(runs)
+  const busy = runs.map((run) => run.closed.generator_cpu ?? 0)
   return {
     server: first.server,
     scenario: first.scenario,
     rounds: runs.length,
-    ...(errors > 0 ? { invalid: `${errors} requests failed` } : {}),
-    generator_limited: median(runs.map((run) => run.closed.generator_cpu)) > GENERATOR_BUSY,
+    ...(invalid ? { invalid } : {}),
+    generator_limited: median(busy) > GENERATOR_BUSY,
+    ...(unsustainable ? { unsustainable_per_second: unsustainable.unsustainable_per_second } : {}),
     ...Object.fromEntries(figures),
   }
+}
+
+function withoutOpenLoop({ open: _open, calm: _calm, ...run }: Run): Run {
+  return run
+}
+
+/** Why the figures of these runs cannot be trusted, or `undefined`. */
+function complaint(runs: readonly Run[]): string | undefined {
+  const sum = (read: (run: Run) => number | undefined) =>
+    runs.reduce((total, run) => total + (read(run) ?? 0), 0)
+  const kills = sum((run) => run.oom_kills)
+  if (kills > 0) return describeKills(kills)
+  const errors = sum(({ closed, open, calm }) =>
+    [closed, open, calm].reduce((total, loop) => total + (loop?.errors ?? 0), 0),
+  )
+  return errors > 0 ? `${errors} requests failed` : undefined
 }
 
 export function spread(values: readonly number[]): Spread {

@@ -1,11 +1,10 @@
-// What processes cost, read from /proc and from a memory cgroup. Linux only: elsewhere the figures are absent.
+// What processes cost, read from /proc. Linux only: elsewhere the figures are absent.
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import type { MemoryCgroup } from './memory-cgroup.ts'
 
 const TICKS_PER_SECOND = readTicks()
 const KIB = 1024
-const CGROUP_V1 = '/sys/fs/cgroup/memory'
-const CGROUP_V2 = '/sys/fs/cgroup'
 
 export interface Memory {
   /** Sum over the processes: counts shared pages once per process. */
@@ -15,6 +14,8 @@ export interface Memory {
   anonymous_bytes: number
   /** Anonymous and kernel memory charged to the cgroup; absent where no cgroup could be made. */
   cgroup_bytes?: number
+  /** The most that the cgroup was charged up to then, page cache included. */
+  cgroup_peak_bytes?: number
 }
 
 /** CPU time of a process, its descendants, and those of them that have ended, in microseconds. */
@@ -36,41 +37,12 @@ export function memoryOf(root: number, cgroup: MemoryCgroup | undefined): Memory
     memory.pss_bytes += kibField(text, 'Pss')
     memory.anonymous_bytes += kibField(text, 'Anonymous')
   }
-  return cgroup ? { ...memory, cgroup_bytes: cgroup.chargedBytes() } : memory
-}
-
-/** A cgroup of its own for the processes of one server. */
-export interface MemoryCgroup {
-  /** A shell command that moves the shell into the cgroup. */
-  enter: string
-  chargedBytes(): number
-  remove(): void
-}
-
-/** `undefined` where this user may not make one. */
-export function createMemoryCgroup(name: string): MemoryCgroup | undefined {
-  const isV1 = existsSync(`${CGROUP_V1}/memory.stat`)
-  const folder = `${isV1 ? CGROUP_V1 : CGROUP_V2}/${name}`
-  try {
-    mkdirSync(folder)
-    readFileSync(`${folder}/memory.stat`)
-  } catch {
-    return undefined
-  }
-  const chargedBytes = isV1
-    ? () =>
-        statField(folder, 'total_rss') + Number(readText(`${folder}/memory.kmem.usage_in_bytes`))
-    : () => statField(folder, 'anon') + statField(folder, 'kernel')
+  if (!cgroup) return memory
+  const peak = cgroup.peakBytes()
   return {
-    enter: `echo $$ > ${folder}/cgroup.procs`,
-    chargedBytes,
-    remove: () => {
-      try {
-        rmdirSync(folder)
-      } catch {
-        // A process that is still ending keeps it; the folder itself costs nothing.
-      }
-    },
+    ...memory,
+    cgroup_bytes: cgroup.chargedBytes(),
+    ...(peak > 0 ? { cgroup_peak_bytes: peak } : {}),
   }
 }
 
@@ -108,12 +80,6 @@ function readText(path: string): string {
 
 function kibField(text: string, name: string): number {
   return Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * KIB
-}
-
-function statField(folder: string, name: string): number {
-  return Number(
-    new RegExp(`^${name} (\\d+)`, 'm').exec(readText(`${folder}/memory.stat`))?.[1] ?? 0,
-  )
 }
 
 function readTicks(): number {

@@ -14,6 +14,7 @@ export const login: Scenario = {
     'POST the right credentials over 16 connections: one Argon2id verification (19 MiB, two passes) per request',
   serves: 'tasks',
   statuses: [200],
+  rateOf: 'axum',
   connectionsMax: 16,
   requests: (users, random) => cycle(() => loginRequest(users, random)),
 }
@@ -23,6 +24,7 @@ export const loginStorm: Scenario = {
   about: 'The reads of task-read, measured while 8 more connections do nothing but log in',
   serves: 'tasks',
   statuses: [200],
+  rateOf: 'axum',
   requests: (users, random) => cycle(() => readRequest(users, random)),
   background: {
     connections: 8,

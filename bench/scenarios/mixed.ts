@@ -11,6 +11,7 @@ export const mixed: Scenario = {
   about: '75 % reads, 15 % patches, 5 % lists, 5 % creates',
   serves: 'tasks',
   statuses: [200, 201],
+  rateOf: 'axum',
   requests: (users, random) => cycle(() => mixedRequest(users, random)),
 }
 

@@ -13,6 +13,7 @@ export const taskCreate: Scenario = {
   about: 'POST a task; acknowledged after a commit that is on disk',
   serves: 'tasks',
   statuses: [201],
+  rateOf: 'axum',
   requests: (users, random) => cycle(() => createRequest(users, random)),
 }
 

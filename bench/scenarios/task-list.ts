@@ -12,6 +12,7 @@ export const taskList: Scenario = {
   about: "GET the 20 newest of a user's 100 tasks",
   serves: 'tasks',
   statuses: [200],
+  rateOf: 'axum',
   requests: (users, random) => cycle(() => listRequest(users, random)),
 }
 

@@ -15,6 +15,7 @@ export const taskPatch: Scenario = {
   about: 'PATCH the status of a random task; acknowledged after a commit that is on disk',
   serves: 'tasks',
   statuses: [200],
+  rateOf: 'axum',
   requests: (users, random) => cycle(() => patchRequest(users, random)),
 }
 

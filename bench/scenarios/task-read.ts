@@ -12,6 +12,18 @@ export const taskRead: Scenario = {
   about: 'GET one task by id, of a random user among 1000 with 100 tasks each',
   serves: 'tasks',
   statuses: [200],
+  rateOf: 'axum',
+  requests: (users, random) => cycle(() => readRequest(users, random)),
+}
+
+export const taskReadSingle: Scenario = {
+  name: 'task-read-single',
+  about:
+    'The reads of task-read over one connection: never two at a time, so nothing can be batched',
+  serves: 'tasks',
+  statuses: [200],
+  connectionsMax: 1,
+  closedOnly: true,
   requests: (users, random) => cycle(() => readRequest(users, random)),
 }
 

@@ -5,7 +5,9 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { AnswerParser } from '../../bench/lib/answer-parser.ts'
 import { runClosedLoop } from '../../bench/lib/closed-loop.ts'
+import { measureLoad } from '../../bench/lib/measure.ts'
 import { OpenLoop } from '../../bench/lib/open-loop.ts'
+import { SaturatingLoop } from '../../bench/lib/saturating-loop.ts'
 import { jsonScenario } from '../../bench/scenarios/json.ts'
 import { createDatabase } from '../support/database.ts'
 import type { KnownBehaviour } from '../support/known-server.ts'
@@ -93,12 +95,87 @@ test('the closed loop is right about a known delay, in microseconds', { retry: 2
   expect(closed.requests_per_second).toBeLessThanOrEqual(500)
 })
 
-test('wrong statuses are errors in both loops', async () => {
+test('the saturating loop counts and times each request right', { retry: 2 }, async () => {
+  const closed = await withKnownServer({ delayMs: 20, slowEvery: 50, slowMs: 100 }, (url) =>
+    SaturatingLoop.run({ ...load(url), connections: 10, durationSeconds: 2 }),
+  )
+  expect(closed.errors).toBe(0)
+  expectAbout(closed.latency.p50_us, 20)
+  expectAbout(closed.latency.p99_us, 100)
+  // 49 of 50 take 20 ms and one takes 100 ms: 21.6 ms on average, over 10 connections.
+  expect(closed.requests_per_second).toBeGreaterThan(463 * 0.93)
+  expect(closed.requests_per_second).toBeLessThanOrEqual(463 * 1.02)
+})
+
+test('the saturating loop asks faster than autocannon, for less CPU', { retry: 2 }, async () => {
+  await withKnownServer({ delayMs: 0 }, async (url) => {
+    const usual = await runClosedLoop({ ...load(url), connections: 8, durationSeconds: 1 })
+    const raw = await SaturatingLoop.run({ ...load(url), connections: 8, durationSeconds: 1 })
+    const cost = ({ generator_cpu, requests_per_second }: typeof raw) =>
+      generator_cpu / requests_per_second
+    expect(cost(raw)).toBeLessThan(cost(usual) * 0.7)
+  })
+})
+
+test('the saturating loop ends when it is told to, and when its server is gone', async () => {
+  const child = spawn(process.execPath, [KNOWN, JSON.stringify({ ...NONE, delayMs: 1 })])
+  const [port] = await once(child.stdout, 'data')
+  const options = { ...load(`http://127.0.0.1:${Number(port)}`), connections: 4 }
+  const stopped = SaturatingLoop.run({
+    ...options,
+    durationSeconds: 60,
+    signal: AbortSignal.timeout(200),
+  })
+  await expect(stopped).rejects.toThrow(/timeout/)
+  setTimeout(() => child.kill('SIGKILL'), 300)
+  const { errors } = await SaturatingLoop.run({ ...options, durationSeconds: 60 })
+  expect(errors).toBe(4)
+})
+
+test('a rate that a server cannot sustain is not offered to it', async () => {
+  await withKnownServer({ delayMs: 20 }, async (url) => {
+    const measure = (perSecond: number) =>
+      measureLoad(
+        url,
+        jsonScenario,
+        [],
+        { connections: 10, warmupSeconds: 0.2, durationSeconds: 1, rate: { perSecond } },
+        new AbortController().signal,
+      )
+    // 10 connections at 20 ms: 500 a second at most.
+    const beyond = await measure(480)
+    expect(beyond.unsustainable_per_second).toBe(480)
+    expect(beyond.open).toBeUndefined()
+    const within = await measure(300)
+    expect(within.unsustainable_per_second).toBeUndefined()
+    expect(within.open?.latency.count).toBe(300)
+  })
+})
+
+test('the same rate is offered without the background load, then beside it', async () => {
+  const requests = () => jsonScenario.requests([], Math.random)
+  const background = { connections: 2, statuses: [200], requests }
+  await withKnownServer({ delayMs: 5 }, async (url) => {
+    const { calm, open } = await measureLoad(
+      url,
+      { ...jsonScenario, background },
+      [],
+      { connections: 4, warmupSeconds: 0.2, durationSeconds: 1, rate: { perSecond: 200 } },
+      new AbortController().signal,
+    )
+    expect(calm).toMatchObject({ offered_per_second: 200, errors: 0, latency: { count: 200 } })
+    expect(open).toMatchObject({ offered_per_second: 200, errors: 0, latency: { count: 200 } })
+  })
+})
+
+test('wrong statuses are errors in every loop', async () => {
   await withKnownServer({ delayMs: 1, failEvery: 10 }, async (url) => {
     const open = await OpenLoop.run({ ...load(url), requestsPerSecond: 200, durationSeconds: 1 })
     expect(open.errors).toBe(20)
     const closed = await runClosedLoop({ ...load(url), connections: 4, durationSeconds: 1 })
     expect(closed.errors).toBeGreaterThan(10)
+    const raw = await SaturatingLoop.run({ ...load(url), connections: 4, durationSeconds: 1 })
+    expect(raw.errors).toBeGreaterThan(10)
   })
 })
 

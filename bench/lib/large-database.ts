@@ -1,0 +1,68 @@
+// Grows a seeded database to millions of tasks. Made on the server, and without indexes until all rows are there.
+import { openClient } from '../../src/db/client.ts'
+import { insertTasks, insertUsers, seedUser, TASKS_PER_USER, USERS } from './database.ts'
+import type { SeedUser } from './scenario.ts'
+
+/** Number of the one user with very many tasks. */
+const BIG_USER = USERS + 1
+/** Ids that the load knows of each user: all would take gigabytes. */
+const KNOWN_TASKS = 100
+
+type Client = ReturnType<typeof openClient>
+
+export interface LargeDatabase {
+  users: SeedUser[]
+  bigUser: SeedUser
+}
+
+/** Gives each user of a fresh clone `tasksPerUser` tasks in all, and one more user `bigUserTasks`. */
+export async function growDatabase(
+  url: string,
+  tasksPerUser: number,
+  bigUserTasks: number,
+): Promise<LargeDatabase> {
+  const sql = openClient(url, { max: 1, connectTimeoutMs: 5000 })
+  try {
+    // Else the log would force a checkpoint each gigabyte.
+    await sql.unsafe("alter system set max_wal_size = '8GB'")
+    await sql.unsafe('select pg_reload_conf()')
+    await sql.unsafe("set maintenance_work_mem = '1GB'")
+    const rebuild = await dropIndexes(sql)
+    await sql.unsafe(insertTasks([1, USERS], [TASKS_PER_USER + 1, tasksPerUser]))
+    await sql.unsafe(insertUsers(BIG_USER, BIG_USER))
+    await sql.unsafe(insertTasks([BIG_USER, BIG_USER], [1, bigUserTasks]))
+    for (const text of rebuild) await sql.unsafe(text)
+    await sql.unsafe('vacuum analyze')
+    await sql.unsafe('checkpoint')
+  } finally {
+    await sql.end({ timeout: 5 })
+  }
+  const apart = tasksPerUser / KNOWN_TASKS
+  const known = Array.from({ length: KNOWN_TASKS }, (_, index) => Math.ceil((index + 1) * apart))
+  return {
+    users: Array.from({ length: USERS }, (_, index) => seedUser(index + 1, known)),
+    bigUser: seedUser(BIG_USER, []),
+  }
+}
+
+/** Drops every constraint and index of tasks but its checks. Returns the statements that bring them back as they were. */
+async function dropIndexes(sql: Client): Promise<string[]> {
+  const constraints = await sql.unsafe<{ name: string; definition: string }[]>(`
+    select conname as name, pg_get_constraintdef(oid) as definition from pg_constraint
+    where conrelid = 'tasks'::regclass and contype in ('f', 'p', 'u')
+    order by contype = 'f'`)
+  const indexes = await sql.unsafe<{ name: string; definition: string }[]>(`
+    select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition from pg_index
+    where indrelid = 'tasks'::regclass
+      and not exists (select from pg_constraint where conindid = indexrelid and contype in ('p', 'u'))`)
+  for (const { name } of constraints.toReversed()) {
+    await sql.unsafe(`alter table tasks drop constraint ${name}`)
+  }
+  for (const { name } of indexes) await sql.unsafe(`drop index ${name}`)
+  return [
+    ...constraints.map(
+      ({ name, definition }) => `alter table tasks add constraint ${name} ${definition}`,
+    ),
+    ...indexes.map(({ definition }) => definition),
+  ]
+}

@@ -1,0 +1,88 @@
+// A memory cgroup, version 1 or 2, for the processes of one server: what they are charged, and a limit on it.
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const V1 = '/sys/fs/cgroup/memory'
+const V2 = '/sys/fs/cgroup'
+
+export interface MemoryCgroup {
+  /** A shell command that moves the shell into the cgroup. */
+  enter: string
+  /** Anonymous and kernel memory. */
+  chargedBytes(): number
+  /** The most that was ever charged, page cache included; 0 where the kernel does not say. */
+  peakBytes(): number
+  /** Processes that were killed because the limit was reached. */
+  oomKills(): number
+  remove(): void
+}
+
+/** `undefined` where this user may not make one, or may not limit it. */
+export function createMemoryCgroup(name: string, limitBytes?: number): MemoryCgroup | undefined {
+  const isV1 = existsSync(`${V1}/memory.stat`)
+  const folder = join(isV1 ? V1 : V2, name)
+  const read = (file: string) => readText(join(folder, file))
+  const field = (file: string, key: string) =>
+    Number(new RegExp(`^${key} (\\d+)`, 'm').exec(read(file))?.[1] ?? 0)
+  const remove = () => removeFolder(folder)
+  try {
+    mkdirSync(folder)
+    readFileSync(join(folder, 'memory.stat'))
+    if (limitBytes !== undefined) limitMemory(folder, isV1, limitBytes)
+  } catch {
+    remove()
+    return undefined
+  }
+  const common = { enter: `echo $$ > ${folder}/cgroup.procs`, remove }
+  return isV1
+    ? {
+        ...common,
+        chargedBytes: () =>
+          field('memory.stat', 'total_rss') + Number(read('memory.kmem.usage_in_bytes')),
+        peakBytes: () => Number(read('memory.max_usage_in_bytes')),
+        oomKills: () => field('memory.oom_control', 'oom_kill'),
+      }
+    : {
+        ...common,
+        chargedBytes: () => field('memory.stat', 'anon') + field('memory.stat', 'kernel'),
+        peakBytes: () => Number(read('memory.peak')),
+        oomKills: () => field('memory.events', 'oom_kill'),
+      }
+}
+
+/** Whether `createMemoryCgroup` can make one with a limit here. */
+export function canLimitMemory(): boolean {
+  const probe = createMemoryCgroup(`taskapi-bench-${process.pid}-probe`, 1 << 26)
+  probe?.remove()
+  return probe !== undefined
+}
+
+/** What cannot be charged must not be swapped out instead. */
+function limitMemory(folder: string, isV1: boolean, bytes: number): void {
+  if (isV1) {
+    writeFileSync(join(folder, 'memory.limit_in_bytes'), String(bytes))
+    // Absent where the kernel does not account for swap. The limit of both cannot be below that of memory.
+    const both = join(folder, 'memory.memsw.limit_in_bytes')
+    if (existsSync(both)) writeFileSync(both, String(bytes))
+    return
+  }
+  writeFileSync(join(folder, 'memory.max'), String(bytes))
+  const swap = join(folder, 'memory.swap.max')
+  if (existsSync(swap)) writeFileSync(swap, '0')
+}
+
+function removeFolder(folder: string): void {
+  try {
+    rmdirSync(folder)
+  } catch {
+    // A process that is still ending keeps it; the folder itself costs nothing.
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

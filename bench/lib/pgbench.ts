@@ -1,0 +1,132 @@
+// pgbench as a row among the servers: the same single statements without HTTP, JSON and batching in between, so that the
+// report shows what PostgreSQL itself gives for them here.
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { LoadOptions, LoadResult, SeededDatabase } from './measure.ts'
+import { pick, type Scenario, type SeedUser, seededRandom } from './scenario.ts'
+import type { ServerKind } from './servers.ts'
+import { cpuMicroseconds } from './usage.ts'
+
+export const PGBENCH = 'pgbench'
+
+/** pgbench cannot make strings, so each script has its own user and task, given by -D; -M prepared makes them parameters. */
+const SCRIPTS = 16
+
+/** The columns of src/db/tasks.ts. */
+const COLUMNS =
+  'tasks.id, tasks.user_id, tasks.title, tasks.description, tasks.status, tasks.priority, tasks.due_at, tasks.created_at, tasks.updated_at'
+
+/** FIND_TASK and INSERT_TASK of src/db/tasks.ts; the id of a new task is made by PostgreSQL, and null cannot be given. */
+const STATEMENTS: Record<string, (script: number) => string> = {
+  'task-read': (n) => `select ${COLUMNS} from tasks where user_id = :u${n} and id = :i${n};\n`,
+  'task-create': (n) =>
+    `insert into tasks (user_id, id, title, description, priority, due_at) values (:u${n}, uuidv7(), :title, null, :priority, :due_at) returning ${COLUMNS};\n`,
+}
+
+export function pgbench(): ServerKind {
+  return {
+    name: PGBENCH,
+    language: 'C',
+    serves: ['tasks'],
+    scenarios: Object.keys(STATEMENTS),
+    versions: { pgbench: readVersion() },
+    folder: tmpdir(),
+    command: [],
+    toolchain: PGBENCH,
+    build: [],
+    env: () => ({}),
+    measure,
+  }
+}
+
+async function measure(
+  scenario: Scenario,
+  { url = '', users, pid }: SeededDatabase,
+  load: LoadOptions,
+  signal: AbortSignal,
+): Promise<LoadResult> {
+  const folder = await mkdtemp(join(tmpdir(), 'taskapi-pgbench-'))
+  try {
+    const files = await writeScripts(folder, scenario.name)
+    const run = async (seconds: number) => {
+      const args = commandLine(url, users, load.connections, seconds, files)
+      const { stdout } = await promisify(execFile)(PGBENCH, args, { signal })
+      return readOutput(stdout)
+    }
+    await run(load.warmupSeconds)
+    const before = cpuMicroseconds(pid)
+    const { perSecond, transactions, failed } = await run(load.durationSeconds)
+    const database_cpu_us = (cpuMicroseconds(pid) - before) / Math.max(1, transactions)
+    return {
+      scenario: scenario.name,
+      closed: { requests_per_second: perSecond, errors: failed },
+      database_cpu_us,
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function writeScripts(folder: string, scenario: string): Promise<string[]> {
+  const statementOf = STATEMENTS[scenario]
+  if (!statementOf) throw new Error(`There is no pgbench script for ${scenario}`)
+  const names = Array.from({ length: SCRIPTS }, (_, index) => join(folder, `${index + 1}.sql`))
+  await Promise.all(names.map((name, index) => writeFile(name, statementOf(index + 1))))
+  return names
+}
+
+function commandLine(
+  url: string,
+  users: readonly SeedUser[],
+  connections: number,
+  seconds: number,
+  files: readonly string[],
+): string[] {
+  const { pathname, searchParams } = new URL(url)
+  const random = seededRandom(1)
+  const keys = files.flatMap((_, index) => {
+    const user = pick(users, random)
+    return [`u${index + 1}=${userIdOf(user)}`, `i${index + 1}=${pick(user.taskIds, random)}`]
+  })
+  const task = ['title=Write integration tests', 'priority=high', 'due_at=2026-12-24T18:00:00Z']
+  return [
+    '--no-vacuum',
+    ['-M', 'prepared'],
+    ['-h', searchParams.get('host') ?? ''],
+    ['-U', searchParams.get('user') ?? ''],
+    ['-c', String(connections)],
+    ['-j', String(Math.min(connections, availableParallelism()))],
+    // Whole seconds only.
+    ['-T', String(Math.max(1, Math.round(seconds)))],
+    ...files.map((file) => ['-f', file]),
+    ...[...keys, ...task].map((variable) => ['-D', variable]),
+    pathname.slice(1),
+  ].flat()
+}
+
+/** The account that the token is of. */
+function userIdOf({ token }: SeedUser): string {
+  const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()
+  return JSON.parse(payload).sub
+}
+
+function readOutput(text: string): { perSecond: number; transactions: number; failed: number } {
+  const number = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? Number.NaN)
+  const perSecond = number(/^tps = ([\d.]+) \(without initial connection time\)/m)
+  const transactions = number(/^number of transactions actually processed: (\d+)/m)
+  if (!(perSecond > 0) || !(transactions > 0)) throw new Error(`pgbench says:\n${text}`)
+  // Versions before 15 say nothing of failures: they give up instead.
+  return { perSecond, transactions, failed: number(/^number of failed transactions: (\d+)/m) || 0 }
+}
+
+function readVersion(): string {
+  try {
+    const text = execFileSync(PGBENCH, ['--version'], { encoding: 'utf8', stdio: 'pipe' })
+    return /\d[\d.]*/.exec(text)?.[0] ?? 'unknown'
+  } catch {
+    return 'not found'
+  }
+}

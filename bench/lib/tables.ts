@@ -1,0 +1,99 @@
+// The tables of the scenarios, and that of memory.
+import { count, megabytes, microseconds, milliseconds, type Table, throughput } from './format.ts'
+import type { OfferedRate } from './offered-rate.ts'
+import type { Row } from './summary.ts'
+
+interface Column {
+  head: string
+  cell: (row: Row) => string
+}
+
+const COST: readonly Column[] = [
+  { head: 'requests/s', cell: throughput },
+  { head: 'server CPU', cell: (row) => microseconds(row.server_cpu_us) },
+  { head: 'PostgreSQL CPU', cell: (row) => microseconds(row.database_cpu_us) },
+]
+
+/** Where there was no open loop. */
+const CLOSED: readonly Column[] = [
+  { head: 'closed p50', cell: (row) => milliseconds(row.closed_p50_us) },
+  { head: 'closed p90', cell: (row) => milliseconds(row.closed_p90_us) },
+  { head: 'closed p99', cell: (row) => milliseconds(row.closed_p99_us) },
+]
+
+const OPEN: readonly Column[] = [
+  { head: 'offered/s', cell: offered },
+  { head: 'p50', cell: (row) => milliseconds(row.open_p50_us) },
+  { head: 'p90', cell: (row) => milliseconds(row.open_p90_us) },
+  { head: 'p99', cell: (row) => milliseconds(row.open_p99_us) },
+  { head: 'p99.9', cell: (row) => milliseconds(row.open_p999_us) },
+  { head: 'max', cell: (row) => milliseconds(row.open_max_us) },
+]
+
+const CALM: Column = {
+  head: 'p99 without the storm',
+  cell: (row) => milliseconds(row.calm_p99_us),
+}
+
+const MEMORY: readonly Column[] = [
+  { head: 'scenario', cell: (row) => row.scenario },
+  {
+    head: 'start',
+    cell: (row) => (row.startup_ms ? `${Math.round(row.startup_ms.median)} ms` : ''),
+  },
+  { head: 'idle RSS', cell: (row) => megabytes(row.idle_rss_bytes) },
+  { head: 'idle PSS', cell: (row) => megabytes(row.idle_pss_bytes) },
+  { head: 'idle anonymous', cell: (row) => megabytes(row.idle_anonymous_bytes) },
+  { head: 'idle cgroup', cell: (row) => megabytes(row.idle_cgroup_bytes) },
+  { head: 'loaded PSS', cell: (row) => megabytes(row.loaded_pss_bytes) },
+  { head: 'loaded anonymous', cell: (row) => megabytes(row.loaded_anonymous_bytes) },
+  { head: 'loaded cgroup', cell: (row) => megabytes(row.loaded_cgroup_bytes) },
+  { head: 'peak charge', cell: (row) => megabytes(row.cgroup_peak_bytes) },
+]
+
+export function scenarioTable(
+  rows: readonly Row[],
+  { name, about }: { name: string; about: string },
+  rates: readonly OfferedRate[],
+): Table {
+  const own = rows.filter((row) => row.scenario === name)
+  const open = own.some((row) => row.offered_per_second || row.unsustainable_per_second)
+  const calm = own.some((row) => row.calm_p99_us) ? [CALM] : []
+  const rate = rates.find(({ scenario }) => scenario === name)
+  const columns = [...COST, ...(open ? [...OPEN, ...calm] : CLOSED)]
+  return {
+    title: name,
+    about: open && rate ? `${about}. Offered rate: ${rate.rule}.` : about,
+    ...fill(columns, own),
+  }
+}
+
+export function memoryTable(rows: readonly Row[]): Table {
+  const chosen = rows.filter(
+    (row) => ['json', 'mixed'].includes(row.scenario) && !row.invalid && row.idle_rss_bytes,
+  )
+  return {
+    title: 'Memory and start',
+    about:
+      'Sums over all processes of a server. Cgroup is what a container is charged without the page cache: anonymous and kernel memory; the peak charge has the page cache in it, which the kernel takes back when memory is short. Start is from exec to the first answer.',
+    ...fill(MEMORY, chosen),
+  }
+}
+
+function fill(columns: readonly Column[], rows: readonly Row[]): Pick<Table, 'head' | 'rows'> {
+  return {
+    head: ['server', ...columns.map(({ head }) => head)],
+    rows: rows.map((row) => [
+      row.server,
+      ...columns.map(({ cell }, index) => {
+        if (row.invalid) return index === 0 ? row.invalid : ''
+        return cell(row)
+      }),
+    ]),
+  }
+}
+
+function offered(row: Row): string {
+  if (row.unsustainable_per_second) return `cannot sustain ${count(row.unsustainable_per_second)}`
+  return row.offered_per_second ? count(row.offered_per_second.median) : ''
+}
