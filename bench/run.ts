@@ -19,6 +19,7 @@ import {
   ourServiceConfined,
   ourServiceUnbatched,
   ourSingleListener,
+  ourTwoListeners,
   type ServerKind,
 } from './lib/servers.ts'
 import { measureSuite, type SuiteResult } from './lib/suite.ts'
@@ -189,6 +190,7 @@ function allServers(): ServerKind[] {
   return [
     ourService(),
     ourServiceUnbatched(),
+    ourTwoListeners(),
     ourSingleListener(),
     ourServiceConfined(),
     pgbench(),

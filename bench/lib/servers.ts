@@ -32,6 +32,8 @@ export interface ServerKind {
   /** The command that must be on PATH to build and run it. */
   toolchain: string
   build: readonly string[]
+  /** What has to be done before the first start. */
+  prepare?(): void
   env(options: { port: number; databaseUrl: string | undefined }): Record<string, string>
   /** How it is measured, where it is no server that speaks HTTP. */
   measure?: (
@@ -57,13 +59,17 @@ export function ourService(
   extra: Record<string, string> = {},
 ): ServerKind {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  // Versions from before there was a bundle run from their sources.
+  const bundled = manifest.scripts.build !== undefined
+  const entry = join(root, bundled ? 'dist/server/main.cjs' : 'src/server/main.ts')
   return {
     name,
     language: 'TypeScript',
     serves: ['json', 'tasks'],
     versions: { taskapi: manifest.version, node: process.version.slice(1) },
     folder: root,
-    command: [process.execPath, join(root, 'src/server/main.ts')],
+    command: [process.execPath, '--max-semi-space-size=1', entry],
+    ...(bundled ? { prepare: () => bundle(root) } : {}),
     toolchain: 'node',
     build: [],
     env: ({ port, databaseUrl }) => ({
@@ -76,11 +82,26 @@ export function ourService(
   }
 }
 
+const bundledRoots = new Set<string>()
+
+/** As in production: see build/bundle.ts. */
+function bundle(root: string): void {
+  if (bundledRoots.has(root)) return
+  execFileSync(process.execPath, [join(root, 'build/bundle.ts')], { stdio: ['ignore', 2, 2] })
+  bundledRoots.add(root)
+}
+
 /** This service with one statement per request, for comparisons under rules that forbid sharing one. */
 export function ourServiceUnbatched(): ServerKind {
   const kind = ourService(ROOT, `${OURS} unbatched`, { DB_BATCHING: 'off' })
   // Where there is no database, there is nothing that could differ.
   return { ...kind, serves: ['tasks'] }
+}
+
+/** Two listeners and their supervisor, whatever the CPUs: what a service takes whose database is elsewhere. */
+export function ourTwoListeners(): ServerKind {
+  const kind = ourService(ROOT, `${OURS} 2 listeners`, { LISTENERS: '2' })
+  return { ...kind, scenarios: ['mixed'] }
 }
 
 /** One process that serves alone: what the smallest deployment takes. */
@@ -151,6 +172,7 @@ export async function startServer(
   databaseUrl: string | undefined,
   signal: AbortSignal,
 ): Promise<RunningServer> {
+  kind.prepare?.()
   const port = await probePort('127.0.0.1', 0)
   const cgroup = createMemoryCgroup(`taskapi-bench-${process.pid}-${port}`, kind.memoryLimitBytes)
   const logFile = join(tmpdir(), `taskapi-bench-${kind.name}.log`)

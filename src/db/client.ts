@@ -50,18 +50,21 @@ export interface Database {
 const PREPARED = { prepare: true, simple: false } as unknown as postgres.UnsafeQueryOptions
 const PING = statement('select 1 as one')
 
-/** Makes the pool; connections open when they are first needed. */
+/** One connection, and how many statements are on it. */
+interface Line {
+  sql: Sql
+  waiting: number
+}
+
+/**
+ * Makes the pool; connections open when they are first needed. Each is a driver of its own: the driver's queue of idle
+ * connections never shrinks while one of several stays idle, and is searched from its start at every statement.
+ */
 export function connect(options: DatabaseOptions): Database {
-  const sql = openClient(options.url, {
-    max: options.connections,
-    connectTimeoutMs: options.connectTimeoutMs,
-    parameters: {
-      application_name: options.applicationName,
-      statement_timeout: options.statementTimeoutMs,
-      // Shorter, so that a locked row is told apart from a slow statement.
-      lock_timeout: Math.ceil(options.statementTimeoutMs / 2),
-    },
-  })
+  const lines = Array.from(
+    { length: options.connections },
+    (): Line => ({ sql: openLine(options), waiting: 0 }),
+  )
   let waiting = 0
 
   function admit(others: number): void {
@@ -72,29 +75,23 @@ export function connect(options: DatabaseOptions): Database {
 
   async function run<Row extends object>(of: Statement, parameters: Parameter[]): Promise<Row[]> {
     admit(0)
+    const line = leastBusy(lines)
     waiting += 1
+    line.waiting += 1
     try {
-      const rows = await sql.unsafe<Row[]>(of.text, parameters, PREPARED)
+      const rows = await line.sql.unsafe<Row[]>(of.text, parameters, PREPARED)
       // postgres.js #1181: after a statement that failed while streaming, the next result can have holes.
       if (rows.length > 0 && rows[0] === undefined)
         throw new Error('PostgreSQL result is incomplete')
       return rows
     } finally {
       waiting -= 1
+      line.waiting -= 1
     }
   }
 
   async function warm(statements: readonly Statement[]): Promise<void> {
-    // With fetch_types off, reserving a connection that is not open yet never resolves: open them all first.
-    await Promise.all(Array.from({ length: options.connections }, () => run(PING, [])))
-    const reserved = await Promise.all(
-      Array.from({ length: options.connections }, () => sql.reserve()),
-    )
-    try {
-      await Promise.all(reserved.map((connection) => prepareAll(connection, statements)))
-    } finally {
-      for (const connection of reserved) connection.release()
-    }
+    await Promise.all(lines.map(({ sql }) => prepareAll(sql, statements)))
   }
 
   async function ping(timeoutMs: number): Promise<boolean> {
@@ -105,7 +102,33 @@ export function connect(options: DatabaseOptions): Database {
     return withTimeout(answered, timeoutMs, false)
   }
 
-  return { admit, run, warm, ping, close: (timeoutMs) => sql.end({ timeout: timeoutMs / 1000 }) }
+  async function close(timeoutMs: number): Promise<void> {
+    await Promise.all(lines.map(({ sql }) => sql.end({ timeout: timeoutMs / 1000 })))
+  }
+
+  return { admit, run, warm, ping, close }
+}
+
+function leastBusy(lines: readonly Line[]): Line {
+  const first = lines[0]
+  if (!first) throw new Error('There is no connection')
+  return lines.reduce((least, line) => (line.waiting < least.waiting ? line : least), first)
+}
+
+function openLine(options: DatabaseOptions): Sql {
+  return openClient(options.url, {
+    max: 1,
+    connectTimeoutMs: options.connectTimeoutMs,
+    parameters: {
+      application_name: options.applicationName,
+      statement_timeout: options.statementTimeoutMs,
+      // Shorter, so that a locked row is told apart from a slow statement.
+      lock_timeout: Math.ceil(options.statementTimeoutMs / 2),
+      // One plan per statement, whatever its parameters: none gains by another, and planning takes longer than most.
+      plan_cache_mode: 'force_generic_plan',
+      jit: 'off',
+    },
+  })
 }
 
 export interface ClientOptions {
@@ -145,18 +168,10 @@ function reconnectDelaySeconds(retries: number): number {
   return Math.min(0.5, 0.02 * 2 ** Math.min(retries, 6)) * (0.5 + Math.random() / 2)
 }
 
-async function prepareAll(
-  connection: postgres.ReservedSql,
-  statements: readonly Statement[],
-): Promise<void> {
+/** Describing parses a statement and keeps it under its name, without running it. */
+async function prepareAll(sql: Sql, statements: readonly Statement[]): Promise<void> {
   for (const { text, parameters } of statements) {
-    // Describing parses the statement and keeps it under its name, without running it.
-    await connection
-      .unsafe(
-        text,
-        Array.from({ length: parameters }, () => null),
-        PREPARED,
-      )
-      .describe()
+    const nothing = Array.from({ length: parameters }, () => null)
+    await sql.unsafe(text, nothing, PREPARED).describe()
   }
 }

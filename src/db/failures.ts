@@ -17,6 +17,11 @@ export class DatabaseOverloadedError extends Error {
   override readonly name = 'DatabaseOverloadedError'
 }
 
+/** Thrown to calls that waited until nobody wanted their answer any more. */
+export class CallExpiredError extends Error {
+  override readonly name = 'CallExpiredError'
+}
+
 /** True when the failure says that PostgreSQL is away, not that the statement was wrong. */
 export function isOutage(error: unknown): boolean {
   return OUTAGE_CODES.has(codeOf(error))

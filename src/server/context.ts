@@ -48,7 +48,11 @@ export function createContext(config: Config, log: Logger, document: () => unkno
     config,
     log,
     db,
-    tasks: createTasks(db, config.DB_BATCHING === 'on' ? BATCH_CALLS_MAX : 1),
+    tasks: createTasks(db, {
+      callsMax: config.DB_BATCHING === 'on' ? BATCH_CALLS_MAX : 1,
+      queueMax: config.DB_QUEUE,
+      waitMsMax: config.REQUEST_TIMEOUT_MS,
+    }),
     passwords: createPasswordPool({
       threads: config.PASSWORD_THREADS,
       queueMax: config.PASSWORD_QUEUE,
@@ -62,7 +66,7 @@ export function createContext(config: Config, log: Logger, document: () => unkno
 
 /** Connects, and prepares every statement on every connection. Rejects while the database is away. */
 export function warmContext(context: Context): Promise<void> {
-  return context.db.warm([...USER_STATEMENTS, ...TASK_STATEMENTS])
+  return context.db.warm(Object.values({ ...USER_STATEMENTS, ...TASK_STATEMENTS }))
 }
 
 export async function closeContext(context: Context): Promise<void> {

@@ -1,5 +1,10 @@
 // Runs in listeners. The only place that maps a failure to HTTP.
-import { DatabaseOverloadedError, isOutage, isSchemaViolation } from '../db/failures.ts'
+import {
+  CallExpiredError,
+  DatabaseOverloadedError,
+  isOutage,
+  isSchemaViolation,
+} from '../db/failures.ts'
 import { PasswordPoolFullError } from '../workers/password-pool.ts'
 
 /** Every code that an answer can carry, with its status. Codes are stable: clients may rely on them. */
@@ -71,6 +76,7 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof PasswordPoolFullError || error instanceof DatabaseOverloadedError) {
     return shed('overloaded', 'Too many requests are waiting, try again later')
   }
+  if (error instanceof CallExpiredError) return shed('deadline_exceeded', 'No answer in time')
   if (isOutage(error)) return shed('unavailable', 'The database cannot be reached, try again later')
   if (isSchemaViolation(error, 'tasks_user_id_fkey')) {
     return unauthorized(

@@ -1,5 +1,7 @@
 // The entry of every process: the supervisor (or the one listener of a small set-up), a listener, or a command.
 // The only file that handles signals and ends the process.
+import { totalmem } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
 import type { ListenerMessage, SupervisorMessage } from '../workers/messages.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
@@ -29,7 +31,10 @@ async function serve(): Promise<void> {
     const { startService } = await import('./service.ts')
     const { compactHeap } = await import('./compact.ts')
     const service = await startService(import.meta.filename, config, log.logger, signal)
-    log.logger.info({ url: service.url, listeners: config.LISTENERS }, 'Listening')
+    log.logger.info(
+      { url: service.url, listeners: config.LISTENERS, ...memoryLimits() },
+      'Listening',
+    )
     if (config.DATABASE_URL === undefined || process.stderr.isTTY) {
       const { welcome } = await import('./welcome.ts')
       process.stderr.write(welcome(service.url))
@@ -135,6 +140,18 @@ async function run(
     return exit(1)
   }
   if (abort.signal.aborted) await stop(part)
+}
+
+/** What bounds this process: V8's heap, and the memory of its cgroup or of the machine. V8 sizes the first by the second. */
+function memoryLimits() {
+  return {
+    heap_mb: toMegabytes(getHeapStatistics().heap_size_limit),
+    memory_mb: toMegabytes(process.constrainedMemory() || totalmem()),
+  }
+}
+
+function toMegabytes(bytes: number): number {
+  return Math.round(bytes / 1e6)
 }
 
 function readConfigOrExit(): Config {

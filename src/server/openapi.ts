@@ -85,8 +85,12 @@ function responses(route: Route, schemas: Map<string, Json>): Json {
   const { status, description, schema } = route.success
   const success: Json = { description }
   if (schema) success.content = jsonContent(toSchema(schema, schemas))
-  if (route.location) {
-    success.headers = { Location: { description: 'Where it is', schema: { type: 'string' } } }
+  if (route.answerHeaders) {
+    const headers = Object.entries(route.answerHeaders).map(([name, text]) => [
+      name,
+      { description: text, schema: { type: 'string' } },
+    ])
+    success.headers = Object.fromEntries(headers)
   }
   const byStatus = new Map<number, string[]>()
   for (const code of errorCodes(route)) {

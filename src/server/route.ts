@@ -37,8 +37,8 @@ interface Declaration<
   errors?: readonly ErrorCode[]
   /** Constant headers of the answer, lower case. */
   headers?: Readonly<Record<string, string>>
-  /** The `Location` of what was created. */
-  location?(answer: Static<NonNullable<Answer>>): string
+  /** Headers that an answer of its own brings along, lower case, with what they say. */
+  answerHeaders?: Readonly<Record<string, string>>
   handle(
     context: Context,
     input: {
@@ -51,7 +51,21 @@ interface Declaration<
   ): Reply<Answer> | Promise<Reply<Answer>>
 }
 
-type Reply<Answer extends TSchema | undefined> = Answer extends TSchema ? Static<Answer> : void
+/** An answer with headers of its own. */
+export class WithHeaders<Value> {
+  readonly value: Value
+  /** Lower-case names; values must be free of CR and LF. */
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(value: Value, headers: Readonly<Record<string, string>>) {
+    this.value = value
+    this.headers = headers
+  }
+}
+
+type Reply<Answer extends TSchema | undefined> = Answer extends TSchema
+  ? Static<Answer> | WithHeaders<Static<Answer>>
+  : void
 
 /** A route whose schemas' static types have been erased. */
 export interface Route {
@@ -66,7 +80,7 @@ export interface Route {
   readonly success: { status: number; description: string; schema?: TSchema }
   readonly errors?: readonly ErrorCode[]
   readonly headers?: Readonly<Record<string, string>>
-  location?(answer: unknown): string
+  readonly answerHeaders?: Readonly<Record<string, string>>
   handle(context: Context, input: RouteInput): unknown
 }
 

@@ -3,6 +3,7 @@ import * as Type from '@sinclair/typebox'
 import { FormatRegistry, Kind, type TSchema, TypeRegistry } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import { type ValueError, ValueErrorType } from '@sinclair/typebox/errors'
+import { decodeCursor } from '../db/cursor.ts'
 import { isInstant } from '../db/instant.ts'
 import type { FieldError } from './errors.ts'
 
@@ -16,6 +17,7 @@ const EMAIL_LENGTH_MAX = 254
 FormatRegistry.Set('uuid', (text) => UUID.test(text))
 FormatRegistry.Set('email', (text) => EMAIL.test(text))
 FormatRegistry.Set('date-time', isInstant)
+FormatRegistry.Set('cursor', (text) => decodeCursor(text) !== undefined)
 
 /** Kind of a string whose length counts Unicode code points, as JSON Schema says, not UTF-16 units. */
 const TEXT = 'Text'
@@ -148,6 +150,8 @@ function describe(schema: TSchema): string {
       return 'a UUID'
     case 'email':
       return `an e-mail address of at most ${EMAIL_LENGTH_MAX} characters`
+    case 'cursor':
+      return 'the cursor of a next page'
     case 'date-time':
       return 'an RFC 3339 date and time that exists, such as 2026-12-24T18:00:00Z'
   }

@@ -53,7 +53,7 @@ export const SETTINGS = {
     minimum: 1,
     maximum: 256,
     description:
-      'Listener processes on the port; by default the CPUs this process may use, quota included',
+      'Listener processes on the port; by default one per CPU, quota included, or per two when PostgreSQL is on this machine',
   },
   LOG_LEVEL: {
     kind: 'choice',

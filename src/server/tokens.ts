@@ -5,6 +5,8 @@ import { unauthorized } from './errors.ts'
 const SECONDS_PER_HOUR = 3600
 const BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i
 const UUID = /^[0-9a-f-]{36}$/
+/** Tokens in each of the two generations of the cache; all together take about a megabyte. */
+const GENERATION_SIZE = 1024
 
 export interface Tokens {
   /** A token for the account, and when it ends (RFC 3339). */
@@ -13,15 +15,18 @@ export interface Tokens {
   verify(authorization: string): string
 }
 
+/** What a token that was verified says. */
+interface Claims {
+  userId: string
+  expiresAtMs: number
+}
+
 export function createTokens(options: { secret: string; lifeHours: number }): Tokens {
   const lifeSeconds = options.lifeHours * SECONDS_PER_HOUR
   const signToken = createSigner({ key: options.secret, algorithm: 'HS256' })
-  const verifyToken = createVerifier({
-    key: options.secret,
-    algorithms: ['HS256'],
-    // Without exp in the list, a token that has none would be good for ever.
-    requiredClaims: ['sub', 'iat', 'exp'],
-  })
+  const readClaims = createReader(options.secret)
+  // By the whole header: only what passed as it is passes again. What failed is not kept.
+  const known = new RecentMap<Claims>(GENERATION_SIZE)
 
   function sign(userId: string) {
     const issuedAt = Math.floor(Date.now() / 1000)
@@ -31,20 +36,68 @@ export function createTokens(options: { secret: string; lifeHours: number }): To
   }
 
   function verify(authorization: string): string {
-    if (authorization === '') throw unauthorized('A bearer token is required')
-    const token = BEARER.exec(authorization)?.[1]
-    if (!token) throw invalidToken()
-    let subject: unknown
-    try {
-      subject = verifyToken(token).sub
-    } catch {
+    let claims = known.get(authorization)
+    if (!claims) {
+      claims = readClaims(authorization)
+      known.set(authorization, claims)
+    } else if (claims.expiresAtMs <= Date.now()) {
       throw invalidToken()
     }
-    if (typeof subject !== 'string' || !UUID.test(subject)) throw invalidToken()
-    return subject
+    return claims.userId
   }
 
   return { sign, verify }
+}
+
+/** Makes the function that verifies an `Authorization` header. It throws `unauthorized`. */
+function createReader(secret: string): (authorization: string) => Claims {
+  const verifyToken = createVerifier({
+    key: secret,
+    algorithms: ['HS256'],
+    // Without exp in the list, a token that has none would be good for ever.
+    requiredClaims: ['sub', 'iat', 'exp'],
+  })
+  return (authorization) => {
+    if (authorization === '') throw unauthorized('A bearer token is required')
+    const token = BEARER.exec(authorization)?.[1]
+    if (!token) throw invalidToken()
+    let payload: { sub?: unknown; exp?: unknown }
+    try {
+      payload = verifyToken(token)
+    } catch {
+      throw invalidToken()
+    }
+    const { sub, exp } = payload
+    if (typeof sub !== 'string' || !UUID.test(sub)) throw invalidToken()
+    return { userId: sub, expiresAtMs: Number(exp) * 1000 }
+  }
+}
+
+/** Keeps what was used last: when a generation is full, the one before it is forgotten. */
+class RecentMap<Value> {
+  readonly #size: number
+  #young = new Map<string, Value>()
+  #old = new Map<string, Value>()
+
+  constructor(size: number) {
+    this.#size = size
+  }
+
+  get(key: string): Value | undefined {
+    const value = this.#young.get(key)
+    if (value !== undefined) return value
+    const older = this.#old.get(key)
+    if (older !== undefined) this.set(key, older)
+    return older
+  }
+
+  set(key: string, value: Value): void {
+    if (this.#young.size >= this.#size) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(key, value)
+  }
 }
 
 function invalidToken() {

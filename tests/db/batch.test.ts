@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { arrayLiteral } from '../../src/db/batch.ts'
 import { connect, type Database } from '../../src/db/client.ts'
-import { createTasks, type TaskChanges, type TaskRow, type Tasks } from '../../src/db/tasks.ts'
+import { createTasks, type Task, type TaskChanges, type Tasks } from '../../src/db/tasks.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 const USERS = Array.from({ length: 4 }, (_, index) => `01a2024a-0000-7000-8000-00000000000${index}`)
@@ -34,6 +34,10 @@ afterAll(async () => {
   await db.close(1000)
   await database.drop()
 })
+
+function openTasks(on: Database, callsMax = 128, queueMax = 1000): Tasks {
+  return createTasks(on, { callsMax, queueMax, waitMsMax: 10_000 })
+}
 
 type Operation =
   | { kind: 'insert'; title: string; description: string | null }
@@ -91,7 +95,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 
 /** One client's view of its own tasks: what the service must agree with after each of its answers. */
 class Model {
-  readonly tasks: (Partial<TaskRow> | undefined)[] = []
+  readonly tasks: (Partial<Task> | undefined)[] = []
 
   slot(position: number): number {
     return this.tasks.length === 0 ? -1 : position % this.tasks.length
@@ -197,7 +201,7 @@ describe.each([
       })
       await fc.assert(
         fc.asyncProperty(clients, async (scripts) => {
-          const tasks = createTasks(db, callsMax)
+          const tasks = openTasks(db, callsMax)
           await Promise.all(
             scripts.map((script, index) =>
               runClient(tasks, USERS[index % USERS.length] ?? '', script),
@@ -212,7 +216,7 @@ describe.each([
 })
 
 test('two accounts that name one task in one batch each get their own answer', async () => {
-  const tasks = createTasks(db, 128)
+  const tasks = openTasks(db)
   const [owner = '', stranger = ''] = USERS
   const { id } = await tasks.insert(owner, { title: 'mine' })
   const finds = await Promise.all([tasks.find(stranger, id), tasks.find(owner, id)])
@@ -227,7 +231,7 @@ test('two accounts that name one task in one batch each get their own answer', a
 })
 
 test('changes of one row are all applied, one after the other', async () => {
-  const tasks = createTasks(db, 128)
+  const tasks = openTasks(db)
   const owner = USERS[0] ?? ''
   const { id } = await tasks.insert(owner, { title: 'start' })
   const rows = await Promise.all(
@@ -249,7 +253,7 @@ test('a row that somebody else has locked holds up nobody but its own change', a
     connectTimeoutMs: 5000,
     applicationName: 'batch lock test',
   })
-  const tasks = createTasks(impatient, 128)
+  const tasks = openTasks(impatient)
   const owner = USERS[0] ?? ''
   const created = await Promise.all(
     Array.from({ length: 10 }, () => tasks.insert(owner, { title: 'x' })),
@@ -270,23 +274,74 @@ test('a row that somebody else has locked holds up nobody but its own change', a
   await impatient.close(1000)
 })
 
-test('calls that wait are limited', async () => {
-  const narrow = connect({
-    url: database.url,
-    connections: 1,
-    queueMax: 10,
-    statementTimeoutMs: 5000,
-    connectTimeoutMs: 5000,
-    applicationName: 'batch limit test',
+describe('calls that wait', () => {
+  const QUEUE_MAX = 20
+  let narrow: Database
+
+  beforeAll(() => {
+    narrow = connect({
+      url: database.url,
+      connections: 1,
+      queueMax: QUEUE_MAX,
+      statementTimeoutMs: 5000,
+      connectTimeoutMs: 5000,
+      applicationName: 'batch limit test',
+    })
   })
-  const tasks = createTasks(narrow, 128)
-  const outcomes = await Promise.allSettled(
-    Array.from({ length: 50 }, () => tasks.find(USERS[0] ?? '', NOBODY)),
-  )
-  const rejected = outcomes.filter(({ status }) => status === 'rejected')
-  expect(rejected.length).toBe(40)
-  expect(String(rejected[0]?.status === 'rejected' && rejected[0].reason)).toContain('Too many')
-  await narrow.close(1000)
+
+  afterAll(() => narrow.close(1000))
+
+  /** How many of `count` reads of an account are turned away. */
+  async function countRefused(tasks: Tasks, userId: string, count: number): Promise<number> {
+    const reads = Array.from({ length: count }, () => tasks.find(userId, NOBODY))
+    const outcomes = await Promise.allSettled(reads)
+    const refused = outcomes.filter(({ status }) => status === 'rejected')
+    for (const outcome of refused) {
+      expect(String(outcome.status === 'rejected' && outcome.reason)).toContain('Too many')
+    }
+    return refused.length
+  }
+
+  test('are limited, and an account alone can take half of them only', async () => {
+    const tasks = openTasks(narrow, 128, QUEUE_MAX)
+    const [flood, other, third] = await Promise.all([
+      countRefused(tasks, USERS[0] ?? '', 50),
+      countRefused(tasks, USERS[1] ?? '', 5),
+      countRefused(tasks, USERS[2] ?? '', 20),
+    ])
+    // One goes out at once; ten may wait, of one account.
+    expect(flood).toBe(50 - 1 - QUEUE_MAX / 2)
+    expect(other).toBe(0)
+    expect(third).toBeGreaterThan(0)
+  })
+
+  test('of a flood let the single call of another account into the next batch', async () => {
+    const tasks = openTasks(db, 4)
+    const order: string[] = []
+    const flood = Array.from({ length: 40 }, (_, index) =>
+      tasks.find(USERS[0] ?? '', NOBODY).then(() => order.push(`flood ${index}`)),
+    )
+    const single = tasks.find(USERS[1] ?? '', NOBODY).then(() => order.push('single'))
+    await Promise.all([...flood, single])
+    // The first call went out alone; the next batch takes four.
+    expect(order.indexOf('single')).toBeLessThan(5)
+  })
+
+  test('are given up when nobody waits for them any more', async () => {
+    const tasks = createTasks(db, { callsMax: 128, queueMax: 1000, waitMsMax: 100 })
+    const owner = USERS[0] ?? ''
+    const { id } = await tasks.insert(owner, { title: 'x' })
+    const holding = database.query(
+      `begin; select 1 from tasks where id = '${id}' for update; select pg_sleep(0.6); commit`,
+    )
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const first = tasks.update(owner, id, { title: 'first' })
+    const late = tasks.update(owner, id, { title: 'late' })
+    await expect(late).rejects.toThrow('Waited too long')
+    expect((await first)?.title).toBe('first')
+    expect((await tasks.find(owner, id))?.title).toBe('first')
+    await holding
+  })
 })
 
 test.each([

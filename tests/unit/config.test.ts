@@ -21,8 +21,16 @@ test("has the article's defaults", () => {
     JWT_EXPIRATION_HOURS: 24,
     SERVER_PORT: 8080,
     LOG_LEVEL: 'info',
-    LISTENERS: countCpus(),
+    LISTENERS: Math.max(1, Math.floor(countCpus() / 2)),
   })
+})
+
+test.each([
+  ['postgres://u:p@db.example/taskapi', countCpus()],
+  ['postgres://u:p@localhost/taskapi', Math.max(1, Math.floor(countCpus() / 2))],
+  ['postgres:///taskapi?host=/run/postgresql&user=u', Math.max(1, Math.floor(countCpus() / 2))],
+])('leaves CPUs to a PostgreSQL that shares them: %s', (DATABASE_URL, listeners) => {
+  expect(parseConfig({ DATABASE_URL, JWT_SECRET: SECRET }).LISTENERS).toBe(listeners)
 })
 
 test('reads the environment first, then the file; empty means not set', () => {

@@ -1,12 +1,16 @@
 // Runs in listeners. The tasks of the account that the token names.
 import * as Type from '@sinclair/typebox'
-import { notFound } from '../errors.ts'
-import { defineRoute, type Route } from '../route.ts'
+import { type Cursor, decodeCursor, encodeCursor } from '../../db/cursor.ts'
+import { invalidRequest, notFound } from '../errors.ts'
+import { defineRoute, type Route, WithHeaders } from '../route.ts'
 import { Instant, nullable, Priority, Task, TaskStatus, Text, Uuid } from '../schemas.ts'
 
 const LIMIT_DEFAULT = 50
 /** A larger limit means this one, as in the article. */
 const LIMIT_MAX = 100
+
+/** The largest that PostgreSQL's int holds. */
+const OFFSET_MAX = 2_147_483_647
 
 const TITLE = { minLength: 1, maxLength: 200 }
 const DESCRIPTION = { minLength: 0, maxLength: 2000 }
@@ -23,7 +27,15 @@ const TaskListQuery = Type.Object(
         description: `More than ${LIMIT_MAX} means ${LIMIT_MAX}`,
       }),
     ),
-    offset: Type.Optional(Type.Integer({ minimum: 0, default: 0 })),
+    offset: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: OFFSET_MAX, default: 0, description: 'Slow when large' }),
+    ),
+    cursor: Type.Optional(
+      Type.String({
+        format: 'cursor',
+        description: 'From the `Link` of the page before; as fast however far; not with `offset`',
+      }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -57,12 +69,22 @@ const readTasks = defineRoute({
   auth: true,
   query: TaskListQuery,
   success: { status: 200, description: 'A page of tasks', schema: Type.Array(Task) },
-  handle: ({ tasks }, { userId, query }) =>
-    tasks.list(userId, {
-      ...query,
-      limit: Math.min(query.limit ?? LIMIT_DEFAULT, LIMIT_MAX),
-      offset: query.offset ?? 0,
-    }),
+  answerHeaders: { link: 'The next page, with rel="next", when this one is full (RFC 8288)' },
+  handle: async ({ tasks }, { userId, query }) => {
+    const { status, offset = 0 } = query
+    const limit = Math.min(query.limit ?? LIMIT_DEFAULT, LIMIT_MAX)
+    const after = query.cursor === undefined ? undefined : decodeCursor(query.cursor)
+    if (after && query.offset !== undefined) throw invalidRequest('Send cursor or offset, not both')
+    const page = await tasks.list(userId, {
+      limit,
+      offset,
+      ...(status ? { status } : {}),
+      ...(after ? { after } : {}),
+    })
+    const last = page.at(-1)
+    if (!last || page.length < limit) return page
+    return new WithHeaders(page, { link: nextLink(limit, status, last) })
+  },
 })
 
 const createTask = defineRoute({
@@ -73,8 +95,11 @@ const createTask = defineRoute({
   auth: true,
   body: NewTask,
   success: { status: 201, description: 'The new task', schema: Task },
-  location: (task) => `/api/v1/tasks/${task.id}`,
-  handle: ({ tasks }, { userId, body }) => tasks.insert(userId, body),
+  answerHeaders: { location: 'Where it is' },
+  handle: async ({ tasks }, { userId, body }) => {
+    const task = await tasks.insert(userId, body)
+    return new WithHeaders(task, { location: `/api/v1/tasks/${task.id}` })
+  },
 })
 
 const readTask = defineRoute({
@@ -123,6 +148,12 @@ const removeTask = defineRoute({
     if (!(await tasks.delete(userId, params.id))) throw notFound('task')
   },
 })
+
+/** RFC 8288. Relative, so that it holds behind any proxy. */
+function nextLink(limit: number, status: string | undefined, next: Cursor): string {
+  const ofStatus = status === undefined ? '' : `&status=${status}`
+  return `</api/v1/tasks?limit=${limit}${ofStatus}&cursor=${encodeCursor(next)}>; rel="next"`
+}
 
 export const taskRoutes: readonly Route[] = [
   readTasks,

@@ -1,0 +1,22 @@
+// Runs in listeners. Where a page of tasks ends, so that the next one can start there however many are before it.
+import { isInstant } from './instant.ts'
+
+/** The last task of a page, in the order of lists: newest first, then by id. */
+export interface Cursor {
+  /** RFC 3339 in UTC, with the microseconds that PostgreSQL keeps. */
+  created_at: string
+  id: string
+}
+
+const TEXT = /^(\S{20,32})\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
+
+/** Opaque to clients. Nothing is hidden in it and nothing is trusted: another one is another place in one's own list. */
+export function encodeCursor({ created_at, id }: Cursor): string {
+  return Buffer.from(`${created_at}/${id}`).toString('base64url')
+}
+
+/** `undefined` for a text that `encodeCursor` cannot have made. */
+export function decodeCursor(text: string): Cursor | undefined {
+  const [, created_at = '', id = ''] = TEXT.exec(Buffer.from(text, 'base64url').toString()) ?? []
+  return isInstant(created_at) ? { created_at, id } : undefined
+}
