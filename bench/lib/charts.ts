@@ -1,6 +1,7 @@
 // The report's charts as SVG. No browser, no canvas: Vega draws to a string.
 import { parse, View } from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
+import type { StageTime } from './profile-stages.ts'
 import type { Report } from './report.ts'
 import { OURS } from './servers.ts'
 import type { Row } from './summary.ts'
@@ -91,6 +92,29 @@ async function draw(chart: Chart, { rows, scenarios }: Report): Promise<string> 
       ],
     },
   }
-  const view = new View(parse(compile(spec).spec), { renderer: 'none' })
-  return view.toSVG()
+  return render(spec)
+}
+
+/** One bar per scenario, from the first stage to the last. */
+export async function drawStages(times: readonly StageTime[]): Promise<string> {
+  const stages = [...new Set(times.map(({ stage }) => stage))]
+  return render({
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    title: 'CPU of one listener and PostgreSQL per request',
+    background: 'white',
+    data: { values: times.map((time) => ({ ...time, order: stages.indexOf(time.stage) })) },
+    width: 640,
+    height: { step: 28 },
+    mark: 'bar',
+    encoding: {
+      x: { field: 'us', type: 'quantitative', title: 'us' },
+      y: { field: 'scenario', type: 'nominal', title: null, sort: null },
+      color: { field: 'stage', type: 'nominal', title: null, sort: stages },
+      order: { field: 'order', type: 'quantitative' },
+    },
+  })
+}
+
+function render(spec: TopLevelSpec): Promise<string> {
+  return new View(parse(compile(spec).spec), { renderer: 'none' }).toSVG()
 }

@@ -90,9 +90,12 @@ export function readConfig(): Config {
   return parseConfig(process.env, readEnvFile())
 }
 
-/** The environment for a child process: this one's, with `changes` on top. */
-export function childEnvironment(changes: Record<string, string>): NodeJS.ProcessEnv {
-  return { ...process.env, ...changes }
+/** The environment for a child process: this one's, with `changes` on top and `defaults` for what is not set. */
+export function childEnvironment(
+  changes: Record<string, string>,
+  defaults: Record<string, string>,
+): NodeJS.ProcessEnv {
+  return { ...defaults, ...process.env, ...changes }
 }
 
 /** Sets a variable that a native addon reads when it loads, unless the user has set it. */

