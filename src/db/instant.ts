@@ -4,6 +4,8 @@ const INSTANT =
   /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?(?:[Zz]|[+-](\d{2}):(\d{2}))$/
 const EARLIEST_MS = Date.parse('0001-01-01T00:00:00Z')
 const LATEST_MS = Date.parse('9999-12-31T23:59:58Z')
+/** PostgreSQL fails on a longer offset from UTC; no zone has ever had one. */
+const OFFSET_HOUR_MAX = 15
 
 /**
  * True for an RFC 3339 date-time that names a real instant from 0001-01-01T00:00:00Z to 9999-12-31T23:59:58Z,
@@ -15,7 +17,7 @@ export function isInstant(text: string): boolean {
   if (!match) return false
   const [, year, month, day, hour, minute, second, offsetHour = '0', offsetMinute = '0'] = match
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return false
-  if (Number(offsetHour) > 23 || Number(offsetMinute) > 59) return false
+  if (Number(offsetHour) > OFFSET_HOUR_MAX || Number(offsetMinute) > 59) return false
   if (Number(day) < 1 || Number(day) > daysInMonth(Number(year), Number(month))) return false
   const epochMs = Date.parse(text.replace(/\.\d+/, '').toUpperCase())
   return epochMs >= EARLIEST_MS && epochMs <= LATEST_MS

@@ -85,6 +85,7 @@ describe('POST /api/v1/tasks', () => {
     ['year 0', { title: 'x', due_at: '0000-06-01T00:00:00Z' }, ['/due_at']],
     ['a day before year 1', { title: 'x', due_at: '0001-01-01T00:00:00+01:00' }, ['/due_at']],
     ['a moment in year 10000', { title: 'x', due_at: '9999-12-31T23:59:59-01:00' }, ['/due_at']],
+    ['no offset of any zone', { title: 'x', due_at: '2026-01-01T00:00:00+16:00' }, ['/due_at']],
     ['infinity', { title: 'x', due_at: 'infinity' }, ['/due_at']],
     ['epoch milliseconds', { title: 'x', due_at: 1767225600000 }, ['/due_at']],
     [
@@ -122,6 +123,15 @@ describe('POST /api/v1/tasks', () => {
     })
     expect(status).toBe(400)
     expect(pointers(body)).toEqual(['/__proto__'])
+  })
+
+  test.each([
+    ['+15:59', '2025-12-31T08:01:00Z'],
+    ['-15:59', '2026-01-01T15:59:00Z'],
+  ])('takes a due_at with the offset %s', async (offset, expected) => {
+    const { status, body } = await create({ title: 'x', due_at: `2026-01-01T00:00:00${offset}` })
+    expect(status).toBe(201)
+    expect(body.due_at).toBe(expected)
   })
 
   test('keeps times at the edges of what four-digit years can show', async () => {
