@@ -10,6 +10,11 @@ import { CallExpiredError, DatabaseOverloadedError, isRefusal } from './failures
 const SLOW_MS = 25
 /** Batches of one kind under way when some are slow; two at all times were measured, too: 7 % fewer requests. */
 const UNDER_WAY_MAX = 4
+/**
+ * Calls under way of a kind that has no batches: their answers may arrive in one piece, and all be in memory at once.
+ * Fewer were measured, too: each statement then wakes PostgreSQL for itself, which took 40 % more CPU with 4 or 8.
+ */
+const ALONE_MAX = 64
 /** Of the calls that may wait, the share that one account can take before it alone is turned away. */
 const ACCOUNT_SHARE_MAX = 0.5
 
@@ -20,8 +25,11 @@ export interface BatchRow {
 
 /** How calls of one kind travel together. */
 export interface Batching<Input> {
-  /** The statement over arrays; each call is a position in all of them. Its rows are `BatchRow`s. */
-  many: Statement
+  /**
+   * The statement over arrays; each call is a position in all of them. Its rows are `BatchRow`s. A kind without it has
+   * no batches: each call is a statement of its own, and the next ones wait their turn.
+   */
+  many?: Statement
   /** The statement for one call; its parameters are the same values, not in arrays. */
   one: Statement
   /** The values of a call, in the order of the parameters. */
@@ -57,6 +65,8 @@ export class Batcher<Input, Row extends object> {
   readonly #db: Database
   readonly #batching: Batching<Input>
   readonly #limits: BatchLimits
+  /** Calls in a batch at most. */
+  readonly #callsMax: number
   #waiting: Call<Input, Row>[] = []
   #underWay = 0
   #scheduled = false
@@ -67,6 +77,7 @@ export class Batcher<Input, Row extends object> {
     this.#db = db
     this.#batching = batching
     this.#limits = limits
+    this.#callsMax = batching.many ? limits.callsMax : 1
   }
 
   /** The rows of the call. Rejects with the driver's error, as a single call would. */
@@ -102,10 +113,7 @@ export class Batcher<Input, Row extends object> {
   /** At once after a batch of one; else at the end of the turn, so that all that one poll of the sockets brings go together. */
   #schedule(nowMs: number): void {
     if (this.#scheduled) return
-    if (this.#underWay > 0) {
-      const slow = nowMs - this.#lastSentAtMs > SLOW_MS
-      if (!slow || this.#underWay >= UNDER_WAY_MAX) return
-    }
+    if (this.#underWay > 0 && !this.#maySendAnother(nowMs)) return
     if (this.#lastSize <= 1) {
       this.#send()
       return
@@ -115,6 +123,11 @@ export class Batcher<Input, Row extends object> {
       this.#scheduled = false
       this.#send()
     })
+  }
+
+  #maySendAnother(nowMs: number): boolean {
+    if (!this.#batching.many) return this.#underWay < ALONE_MAX
+    return this.#underWay < UNDER_WAY_MAX && nowMs - this.#lastSentAtMs > SLOW_MS
   }
 
   #send(): void {
@@ -133,22 +146,21 @@ export class Batcher<Input, Row extends object> {
   #take(): Call<Input, Row>[] {
     this.#giveUp()
     const all = this.#waiting
-    if (all.length <= this.#limits.callsMax && !this.#batching.rowOf) {
+    if (all.length <= this.#callsMax && !this.#batching.rowOf) {
       this.#waiting = []
       return all
     }
-    const batch: Call<Input, Row>[] = []
-    const left: Call<Input, Row>[] = []
+    const batch = new Set<Call<Input, Row>>()
     const rows = new Set<string>()
-    for (const call of all.length <= this.#limits.callsMax ? all : inTurns(all)) {
-      const fits = batch.length < this.#limits.callsMax && !(call.row !== '' && rows.has(call.row))
-      if (fits) batch.push(call)
-      else left.push(call)
+    for (const call of all.length <= this.#callsMax ? all : inTurns(all)) {
+      if (call.row !== '' && rows.has(call.row)) continue
       rows.add(call.row)
+      batch.add(call)
+      if (batch.size === this.#callsMax) break
     }
-    this.#waiting = left
+    this.#waiting = all.filter((call) => !batch.has(call))
     // One order everywhere, so that batches of two listeners cannot wait for each other's rows.
-    return this.#batching.rowOf ? batch.sort((a, b) => (a.row < b.row ? -1 : 1)) : batch
+    return this.#batching.rowOf ? [...batch].sort((a, b) => (a.row < b.row ? -1 : 1)) : [...batch]
   }
 
   /** Calls wait in order of arrival, so the late ones stand in front. */
@@ -163,8 +175,8 @@ export class Batcher<Input, Row extends object> {
   /** Never rejects. */
   async #run(batch: readonly Call<Input, Row>[]): Promise<void> {
     const [first] = batch
-    if (first && batch.length === 1) return this.#runOne(first)
     const { many, values } = this.#batching
+    if (!many || batch.length === 1) return first && this.#runOne(first)
     try {
       const columns = toColumns(batch.map(({ input }) => values(input)))
       const rows = await this.#db.run<Row & BatchRow>(many, columns)

@@ -66,7 +66,6 @@ const FIND_TASKS = statement(`
   from unnest($1::uuid[], $2::uuid[]) with ordinality as w (user_id, id, n)
   join tasks t on t.user_id = w.user_id and t.id = w.id`)
 
-// A list is a statement of its own: it costs so much more than what a batch saves that batches of lists were slower.
 const LIST_TASKS = statement(`
   select t.id, ${COLUMNS} from tasks t where t.user_id = $1
   and (t.created_at, t.id) < ($2::timestamptz, $3::uuid)
@@ -133,11 +132,17 @@ export const TASK_STATEMENTS = {
 
 /** The columns of a task that are not in its key. */
 type TaskColumns = Omit<Task, 'id' | 'user_id'>
+type ListedColumns = Omit<Task, 'user_id'>
 
 /** Ids in lower case, as PostgreSQL writes them. */
 interface TaskKey {
   user_id: string
   id: string
+}
+
+interface Listing {
+  user_id: string
+  page: TaskPage
 }
 
 interface Insertion extends TaskKey {
@@ -153,6 +158,19 @@ const FINDING: Batching<TaskKey> = {
   many: FIND_TASKS,
   values: keyValues,
   accountOf,
+}
+
+// Without batches: a list costs so much more than what a batch saves that batches of lists were slower.
+const LISTING: Batching<Listing> = {
+  one: LIST_TASKS,
+  values: pageValues,
+  accountOf,
+}
+
+const LISTING_BY_STATUS: Batching<Listing> = {
+  ...LISTING,
+  one: LIST_TASKS_BY_STATUS,
+  values: (listing) => [...pageValues(listing), listing.page.status ?? null],
 }
 
 const INSERTING: Batching<Insertion> = {
@@ -197,6 +215,8 @@ const DELETING: Batching<TaskKey> = {
 
 export function createTasks(db: Database, limits: BatchLimits): Tasks {
   const finds = new Batcher<TaskKey, TaskColumns>(db, FINDING, limits)
+  const lists = new Batcher<Listing, ListedColumns>(db, LISTING, limits)
+  const listsByStatus = new Batcher<Listing, ListedColumns>(db, LISTING_BY_STATUS, limits)
   const inserts = new Batcher<Insertion, TaskColumns>(db, INSERTING, limits)
   const updates = new Batcher<Update, TaskColumns>(db, UPDATING, limits)
   const deletes = new Batcher<TaskKey, object>(db, DELETING, limits)
@@ -206,17 +226,9 @@ export function createTasks(db: Database, limits: BatchLimits): Tasks {
       const [row] = await finds.call({ user_id, id })
       return row && toTask(id, user_id, row)
     },
-    list: async (userId, page) => {
-      const values = [...cursorValues(page.after), page.limit, page.offset]
-      const rows =
-        page.status === undefined
-          ? await db.run<TaskColumns & { id: string }>(LIST_TASKS, [userId, ...values])
-          : await db.run<TaskColumns & { id: string }>(LIST_TASKS_BY_STATUS, [
-              userId,
-              ...values,
-              page.status,
-            ])
-      return rows.map((row) => toTask(row.id, userId, row))
+    list: async (user_id, page) => {
+      const rows = await (page.status === undefined ? lists : listsByStatus).call({ user_id, page })
+      return rows.map((row) => toTask(row.id, user_id, row))
     },
     insert: async (user_id, task) => {
       const id = newId()
@@ -245,7 +257,7 @@ function toTask(id: string, user_id: string, row: TaskColumns): Task {
   return { id, user_id, title, description, status, priority, due_at, created_at, updated_at }
 }
 
-function accountOf({ user_id }: TaskKey): string {
+function accountOf({ user_id }: { user_id: string }): string {
   return user_id
 }
 
@@ -258,8 +270,8 @@ function keyValues({ user_id, id }: TaskKey): Parameter[] {
 }
 
 /** The first page is behind the end of time. */
-function cursorValues(after: Cursor = { created_at: 'infinity', id: LAST_ID }): Parameter[] {
-  return [after.created_at, after.id]
+function pageValues({ user_id, page: { after, limit, offset } }: Listing): Parameter[] {
+  return [user_id, after?.created_at ?? 'infinity', after?.id ?? LAST_ID, limit, offset]
 }
 
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
