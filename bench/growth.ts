@@ -1,5 +1,6 @@
 // npm run bench:growth: what it costs to have a hundred times as many tasks, and to be at the end of a long list.
 import { mkdir, writeFile } from 'node:fs/promises'
+import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
@@ -57,6 +58,8 @@ const load = {
   warmupSeconds: options.warmup,
   durationSeconds: options.duration,
 }
+/** A quarter of the memory, as PostgreSQL's manual advises for a machine of its own. */
+const BUFFERS_MB = Math.floor(totalmem() / 4 / 1024 ** 2)
 /** At least as many as in the small database, and a whole number for each user. */
 const tasksPerUser = Math.max(TASKS_PER_USER, Math.round(options.tasks / USERS))
 
@@ -70,7 +73,7 @@ try {
 
 async function measureGrowth(): Promise<void> {
   const progress = createProgress(2 + SCENARIOS.length * options.rounds * 2)
-  const database = await startDatabase(abort.signal)
+  const database = await startDatabase(abort.signal, { shared_buffers: `${BUFFERS_MB}MB` })
   try {
     progress.step(`making ${USERS * tasksPerUser + options.bigUser} tasks`)
     const small = await database.clone()
@@ -142,6 +145,7 @@ async function write(
   const report: GrowthReport = {
     date: new Date().toISOString(),
     commit: describeCommit(ROOT),
+    buffers_mb: BUFFERS_MB,
     command: `npm run bench:growth -- ${process.argv.slice(2).join(' ')}`.trim(),
     machine: describeMachine(version),
     load,

@@ -31,9 +31,19 @@ export interface BenchDatabase {
   stop(): Promise<void>
 }
 
-export async function startDatabase(signal: AbortSignal): Promise<BenchDatabase> {
+/** @param settings of PostgreSQL, on top of its defaults */
+export async function startDatabase(
+  signal: AbortSignal,
+  settings: Record<string, string> = {},
+): Promise<BenchDatabase> {
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-bench-'))
-  const postgres = await startEmbedded({ folder, database: TEMPLATE, timeoutMs: 60_000, signal })
+  const postgres = await startEmbedded({
+    folder,
+    database: TEMPLATE,
+    timeoutMs: 60_000,
+    signal,
+    settings,
+  })
   const url = new URL(postgres.url)
   await migrate({
     url: url.href,

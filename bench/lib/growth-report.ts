@@ -9,6 +9,8 @@ export interface GrowthReport {
   commit: string
   command: string
   machine: Machine
+  /** PostgreSQL's shared_buffers. */
+  buffers_mb: number
   load: LoadOptions
   rounds: number
   tasks_small: number
@@ -46,6 +48,10 @@ export function renderGrowth(report: GrowthReport): string {
     [
       'load',
       `${load.connections} connections, ${load.warmupSeconds} s warm-up, ${load.durationSeconds} s per measurement, ${rounds} rounds`,
+    ],
+    [
+      'PostgreSQL',
+      `shared_buffers of ${report.buffers_mb} MB, tasks and its indexes read into them`,
     ],
   ].map(([name, value]) => `- ${name}: ${value}`)
   const reads = report.reads.map(({ scenario, small, large, ratio }) => [

@@ -29,6 +29,8 @@ export interface EmbeddedOptions {
   signal?: AbortSignal
   /** Folder for the unix socket, where a fixed address is wanted; otherwise a new one in the temporary folder. */
   socketFolder?: string
+  /** Settings of the server; PostgreSQL's own defaults otherwise. */
+  settings?: Readonly<Record<string, string>>
 }
 
 /** A local PostgreSQL that is answering. */
@@ -49,6 +51,7 @@ interface Cluster {
   deadline: number
   signal: AbortSignal | undefined
   socketFolder: string | undefined
+  settings: Readonly<Record<string, string>>
 }
 
 /**
@@ -66,6 +69,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
     deadline: Date.now() + options.timeoutMs,
     signal: options.signal,
     socketFolder: options.socketFolder,
+    settings: options.settings ?? {},
   }
   const home = await prepareBinaries(cluster.identity)
   if (!existsSync(cluster.dataFolder)) await makeCluster(cluster, home)
@@ -130,6 +134,7 @@ async function launch(cluster: Cluster, home: string): Promise<PidFile> {
     await mkdir(socketFolder, { recursive: true, mode: 0o700 })
     await own(socketFolder, cluster.identity)
     const settings = {
+      ...cluster.settings,
       listen_addresses: '',
       unix_socket_directories: socketFolder,
       port: SOCKET_PORT,

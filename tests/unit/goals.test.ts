@@ -29,6 +29,7 @@ const growth: GrowthReport = {
   machine: { cpu: '', cpus: 2, memory_bytes: 1, system: '', kernel: '', glibc: '', programs: {} },
   load: { connections: 1, warmupSeconds: 1, durationSeconds: 1 },
   rounds: 1,
+  buffers_mb: 128,
   tasks_small: 100,
   tasks_large: 10_000,
   reads: [{ scenario: 'task-read', small: fixed(100), large: fixed(79), ratio: 0.79 }],
