@@ -13,7 +13,7 @@ import {
   renderGrowth,
 } from './lib/growth-report.ts'
 import { growDatabase, type LargeDatabase } from './lib/large-database.ts'
-import { describeCommit, describeMachine } from './lib/machine.ts'
+import { describeCommand, describeCommit, describeMachine } from './lib/machine.ts'
 import { measureOn, type SeededDatabase } from './lib/measure.ts'
 import { createProgress, type Progress } from './lib/progress.ts'
 import type { Scenario } from './lib/scenario.ts'
@@ -146,7 +146,7 @@ async function write(
     date: new Date().toISOString(),
     commit: describeCommit(ROOT),
     buffers_mb: BUFFERS_MB,
-    command: `npm run bench:growth -- ${process.argv.slice(2).join(' ')}`.trim(),
+    command: describeCommand('bench:growth'),
     machine: describeMachine(version),
     load,
     rounds: options.rounds,

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { drawStages } from './lib/charts.ts'
 import { startDatabase } from './lib/database.ts'
-import { describeCommit, describeMachine } from './lib/machine.ts'
+import { describeCommand, describeCommit, describeMachine } from './lib/machine.ts'
 import { measureServer } from './lib/measure.ts'
 import { type CpuProfile, groupByStage, type StageTime } from './lib/profile-stages.ts'
 import { ourService, type ServerKind } from './lib/servers.ts'
@@ -92,7 +92,7 @@ function render(times: readonly StageTime[], postgresVersion: string): string {
 
 - date: ${new Date().toISOString()}
 - commit: ${describeCommit(ROOT)}
-- command: \`npm run bench:profile\`
+- command: \`${describeCommand('bench:profile')}\`
 - machine: ${machine.cpu}, ${machine.cpus} CPUs, Linux ${machine.kernel}, node ${machine.programs.node}, PostgreSQL ${postgresVersion}
 
 CPU of one listener over all requests of a closed loop of 64 connections (one in \`task-read-single\`), read from /proc, and split as

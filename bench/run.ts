@@ -6,7 +6,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { drawCharts } from './lib/charts.ts'
 import { computeGoals } from './lib/goals.ts'
 import type { GrowthReport } from './lib/growth-report.ts'
-import { describeCommit, describeMachine } from './lib/machine.ts'
+import { describeCommand, describeCommit, describeMachine } from './lib/machine.ts'
 import { type LoadOptions, measureLoad, type Run } from './lib/measure.ts'
 import { OWN, type RateOptions, rateWithoutReference } from './lib/offered-rate.ts'
 import { renderHtml } from './lib/page.ts'
@@ -130,7 +130,7 @@ function makeReport(
   return {
     date: new Date().toISOString(),
     commit: describeCommit(ROOT),
-    command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(),
+    command: describeCommand('bench'),
     machine: describeMachine(result.postgresVersion),
     load: loadOptions(),
     rounds: options.rounds,

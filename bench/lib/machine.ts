@@ -64,6 +64,12 @@ export function environmentFacts(of: {
   ]
 }
 
+/** The command line of this process, as a shell takes it. */
+export function describeCommand(script: string): string {
+  const words = process.argv.slice(2).map((word) => (/[^\w./:,=-]/.test(word) ? `"${word}"` : word))
+  return ['npm', 'run', script, ...(words.length > 0 ? ['--', ...words] : [])].join(' ')
+}
+
 /** The commit of a checkout, with a mark when files differ from it. */
 export function describeCommit(folder: string): string {
   const git = (...args: string[]) =>

@@ -2,10 +2,15 @@
 // The only file that handles signals and ends the process.
 import { totalmem } from 'node:os'
 import { getHeapStatistics } from 'node:v8'
-import type { ListenerMessage, SupervisorMessage } from '../workers/messages.ts'
+import {
+  LISTENER_ROLE,
+  type ListenerMessage,
+  MIGRATES,
+  type SupervisorMessage,
+} from '../workers/messages.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
-import { LISTENER_ROLE, MIGRATES, type Part } from './service.ts'
+import type { Part } from './service.ts'
 
 /** sysexits.h: the configuration is not usable. */
 const EX_CONFIG = 78

@@ -1,4 +1,6 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
+
+import { LISTENER_ROLE, MIGRATES } from '../workers/messages.ts'
 import { type Config, childEnvironment } from './config.ts'
 import { claim, isTaken, probePort } from './exclusive.ts'
 import type { Logger } from './log.ts'
@@ -8,11 +10,6 @@ import type { Logger } from './log.ts'
  * of 27) and answers no more requests. A listener without a supervisor gets it from the command line.
  */
 const SEMI_SPACE_MIB_MAX = 1
-
-/** Argument with which `main.ts` becomes a listener. */
-export const LISTENER_ROLE = 'listener'
-/** Argument of a listener that applies what is pending before it listens: those of a start, not those that replace one. */
-export const MIGRATES = 'migrates'
 
 /** Something that has been started and can be stopped. */
 export interface Part {

@@ -1,4 +1,4 @@
-// What processes and threads say to each other. Type-only: loads nothing.
+// What processes and threads say to each other. Loads nothing.
 
 /** Supervisor to listener. `refuse` to all comes before `drain` to any. */
 export type SupervisorMessage = { type: 'refuse' } | { type: 'drain' }
@@ -10,3 +10,8 @@ export type ListenerMessage = { type: 'listening' } | { type: 'refusing' }
 export type PasswordTask =
   | { type: 'hash'; password: string }
   | { type: 'verify'; hash: string; password: string }
+
+/** Argument with which the service's entry becomes a listener. */
+export const LISTENER_ROLE = 'listener'
+/** Argument of a listener that applies what is pending before it listens: those of a start, not those that replace one. */
+export const MIGRATES = 'migrates'
