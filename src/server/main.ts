@@ -151,7 +151,8 @@ async function run(
 function memoryLimits() {
   return {
     heap_mb: toMegabytes(getHeapStatistics().heap_size_limit),
-    memory_mb: toMegabytes(process.constrainedMemory() || totalmem()),
+    // Without a limit, version 1 of cgroups says nearly 2^64.
+    memory_mb: toMegabytes(Math.min(process.constrainedMemory() || totalmem(), totalmem())),
   }
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isAlive } from '../../src/db/postmaster.ts'
@@ -99,6 +99,17 @@ describe('the port', () => {
     expect(await first.stop()).toEqual({ code: 0, signal: null })
     await database.drop()
   })
+})
+
+test('the first line says what memory the process may use and how large its heap may grow', async () => {
+  const database = await createDatabase()
+  const service = await startService(database.url)
+  const { memory_mb, heap_mb } = await service.line(({ msg }) => msg === 'Listening')
+  expect(memory_mb).toBeGreaterThan(0)
+  expect(memory_mb).toBeLessThanOrEqual(Math.ceil(totalmem() / 1e6))
+  expect(heap_mb).toBeLessThanOrEqual(Number(memory_mb))
+  await service.stop()
+  await database.drop()
 })
 
 describe('without DATABASE_URL', () => {
