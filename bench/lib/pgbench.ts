@@ -5,6 +5,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Statement } from '../../src/db/client.ts'
+import { TASK_STATEMENTS } from '../../src/db/tasks.ts'
 import type { LoadOptions, LoadResult, SeededDatabase } from './measure.ts'
 import { pick, type Scenario, type SeedUser, seededRandom } from './scenario.ts'
 import type { ServerKind } from './servers.ts'
@@ -15,15 +17,23 @@ export const PGBENCH = 'pgbench'
 /** pgbench cannot make strings, so each script has its own user and task, given by -D; -M prepared makes them parameters. */
 const SCRIPTS = 16
 
-/** The columns of src/db/tasks.ts. */
-const COLUMNS =
-  'tasks.id, tasks.user_id, tasks.title, tasks.description, tasks.status, tasks.priority, tasks.due_at, tasks.created_at, tasks.updated_at'
-
-/** FIND_TASK and INSERT_TASK of src/db/tasks.ts; the id of a new task is made by PostgreSQL, and null cannot be given. */
+/** What stands in the place of each parameter of a statement of the service. */
 const STATEMENTS: Record<string, (script: number) => string> = {
-  'task-read': (n) => `select ${COLUMNS} from tasks where user_id = :u${n} and id = :i${n};\n`,
+  'task-read': (n) => withVariables(TASK_STATEMENTS.FIND_TASK, [`:u${n}`, `:i${n}`]),
+  // The id of a new task is made by PostgreSQL, and null cannot be given.
   'task-create': (n) =>
-    `insert into tasks (user_id, id, title, description, priority, due_at) values (:u${n}, uuidv7(), :title, null, :priority, :due_at) returning ${COLUMNS};\n`,
+    withVariables(TASK_STATEMENTS.INSERT_TASK, [
+      `:u${n}`,
+      'uuidv7()',
+      ':title',
+      'null',
+      ':priority',
+      ':due_at',
+    ]),
+}
+
+function withVariables({ text }: Statement, values: readonly string[]): string {
+  return `${text.replaceAll(/\$(\d+)/g, (_, number) => values[Number(number) - 1] ?? '')};\n`
 }
 
 export function pgbench(): ServerKind {

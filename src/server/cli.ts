@@ -5,7 +5,7 @@ import { readConfig } from './config.ts'
 import { renderEnvExample, renderHelp, renderMarkdown } from './config-docs.ts'
 import { startLocalDatabase } from './local-database.ts'
 import { createLog } from './log.ts'
-import { applyMigrations } from './schema.ts'
+import { applyMigrations } from './migrations.ts'
 import { VERSION } from './version.ts'
 import { transcript } from './welcome.ts'
 

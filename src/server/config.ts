@@ -46,17 +46,16 @@ type Variables = Record<string, string | undefined>
 export function parseConfig(env: Variables, file = ''): Config {
   const fromFile: Variables = parseEnv(file)
   const values: Record<string, string | number> = {}
+  const read = (name: SettingName) => env[name] || fromFile[name]
   const problems: ConfigProblem[] = []
   for (const [name, setting] of settingEntries) {
     const source = env[name] ? 'the environment' : '.env'
-    const text = env[name] || fromFile[name]
+    const text = read(name)
     const value = text ? parseSetting(setting, text) : setting.default
     if (value !== undefined) values[name] = value
     else if (text) problems.push(problem(name, text, source))
   }
-  const isAsked = env.DATABASE_URL || fromFile.DATABASE_URL
-  const isGiven = env.JWT_SECRET || fromFile.JWT_SECRET
-  if (isAsked && !isGiven) {
+  if (read('DATABASE_URL') && !read('JWT_SECRET')) {
     const expected = `${expectation(SETTINGS.JWT_SECRET)}, because DATABASE_URL is set`
     problems.push({ name: 'JWT_SECRET', value: 'not set', expected, source: 'nowhere' })
   }

@@ -40,7 +40,7 @@ export async function startListener(
 ): Promise<Listener> {
   const uws = loadUws()
   if (migrates) {
-    const { applyMigrations } = await import('./schema.ts')
+    const { applyMigrations } = await import('./migrations.ts')
     await applyMigrations(config, log, signal)
   }
   const context = createContext(config, log, readDocument)

@@ -34,7 +34,6 @@ async function serve(): Promise<void> {
   }
   await run(log, listenForStop, async (signal) => {
     const { startService } = await import('./service.ts')
-    const { compactHeap } = await import('./compact.ts')
     const service = await startService(import.meta.filename, config, log.logger, signal)
     log.logger.info(
       { url: service.url, listeners: config.LISTENERS, ...memoryLimits() },
@@ -44,7 +43,10 @@ async function serve(): Promise<void> {
       const { welcome } = await import('./welcome.ts')
       process.stderr.write(welcome(service.url))
     }
-    if (config.LISTENERS > 1) compactHeap()
+    if (config.LISTENERS > 1) {
+      const { compactHeap } = await import('./compact.ts')
+      compactHeap()
+    }
     return service
   })
 }
