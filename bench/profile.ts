@@ -61,7 +61,7 @@ try {
 function profiled(folder: string): ServerKind {
   const kind = ourService(ROOT, 'taskapi', { LISTENERS: '1' })
   const entry = join(ROOT, 'src/server/main.ts')
-  const flags = ['--max-semi-space-size=1', '--cpu-prof', `--cpu-prof-dir=${folder}`]
+  const flags = ['--max-semi-space-size=2', '--cpu-prof', `--cpu-prof-dir=${folder}`]
   return { ...kind, prepare: () => undefined, command: [process.execPath, ...flags, entry] }
 }
 

@@ -68,7 +68,7 @@ export function ourService(
     serves: ['json', 'tasks'],
     versions: { taskapi: manifest.version, node: process.version.slice(1) },
     folder: root,
-    command: [process.execPath, '--max-semi-space-size=1', entry],
+    command: [process.execPath, '--max-semi-space-size=2', entry],
     ...(bundled ? { prepare: () => bundle(root) } : {}),
     toolchain: 'node',
     build: [],

@@ -159,11 +159,16 @@ export class Exchange {
     })
   }
 
-  /** Answers with a value as JSON, or without a body when it is `undefined`. Never throws. */
+  /**
+   * Answers with a value as JSON, or without a body when it is `undefined`. The value is spent: an array is emptied, so
+   * that the promises it came through do not keep its members (see `Tasks.list`). Never throws.
+   */
   complete(status: number, headers: string, value: unknown): void {
     if (this.#done) return
     try {
-      this.#send({ status, headers, body: value === undefined ? undefined : JSON.stringify(value) })
+      const body = value === undefined ? undefined : JSON.stringify(value)
+      if (Array.isArray(value)) value.length = 0
+      this.#send({ status, headers, body })
     } catch (error) {
       this.fail(error)
     }

@@ -1,11 +1,10 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { setTimeout as delay } from 'node:timers/promises'
 import { installRoutes, routes } from './app.ts'
-import { compactHeap } from './compact.ts'
 import type { Config } from './config.ts'
 import { type Context, closeContext, createContext, warmContext } from './context.ts'
-
 import { Gate } from './exchange.ts'
+import { collectAlone, compactHeap } from './heap.ts'
 import type { Logger } from './log.ts'
 import { parseAllowedOrigins } from './settings.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from './uws.ts'
@@ -38,6 +37,7 @@ export async function startListener(
   log: Logger,
   { migrates, signal }: StartOptions,
 ): Promise<Listener> {
+  collectAlone()
   const uws = loadUws()
   if (migrates) {
     const { applyMigrations } = await import('./migrations.ts')

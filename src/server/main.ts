@@ -44,7 +44,7 @@ async function serve(): Promise<void> {
       process.stderr.write(welcome(service.url))
     }
     if (config.LISTENERS > 1) {
-      const { compactHeap } = await import('./compact.ts')
+      const { compactHeap } = await import('./heap.ts')
       compactHeap()
     }
     return service

@@ -1,8 +1,17 @@
-// Runs in listeners and in the supervisor. Gives back what only the start needed.
+// Runs in listeners and in the supervisor. How the collector of this process works.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 type Collect = (options: { type: 'major'; execution: 'async'; flavor: 'last-resort' }) => unknown
+
+/**
+ * Lets collections of the young heap, some hundred a second, run on the thread that they stop: for so few objects, waking
+ * helpers on other CPUs took longer than they save. Collections of the whole heap keep their helpers.
+ */
+export function collectAlone(): void {
+  setFlagsFromString('--no-parallel-scavenge')
+  setFlagsFromString('--no-concurrent-array-buffer-sweeping')
+}
 
 /**
  * Collects all garbage and the byte code of functions that only ran at the start; takes about 20 ms, once. V8 by itself
