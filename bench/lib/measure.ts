@@ -132,8 +132,12 @@ export async function measureLoad(
     scenario.closedLoop === 'raw sockets'
       ? SaturatingLoop.run({ ...common, durationSeconds })
       : runClosedLoop({ ...common, durationSeconds })
-  const open = (requestsPerSecond: number) =>
-    OpenLoop.run({ ...common, requestsPerSecond, durationSeconds: load.durationSeconds })
+  // Warmed at its own rate: what compilers optimized for the closed loop is other code, in the server (batches of many)
+  // and in the sender.
+  const open = async (requestsPerSecond: number) => {
+    await OpenLoop.run({ ...common, requestsPerSecond, durationSeconds: load.warmupSeconds })
+    return OpenLoop.run({ ...common, requestsPerSecond, durationSeconds: load.durationSeconds })
+  }
   const beside = <T>(measure: () => Promise<T>) =>
     withBackground(url, scenario, users, signal, measure)
 
