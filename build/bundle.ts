@@ -40,7 +40,27 @@ const STAND_INS = {
   perf_hooks: 'perf-hooks',
 }
 
-let resultReplaced = false
+/**
+ * V8 of Node 22 never finishes to optimize the constructor of a class that extends a built-in one and adds its fields
+ * after `super`: it compiles this and what calls it ten times a second, for up to 14 ms each, on the CPUs that requests
+ * need, and throws the code away (--trace-opt: "bailed out due to dependency change"). Declared fields are optimized.
+ * p99 of reads at 8500/s: 2.8 ms with this, 5.7 ms without; of lists at 4600/s: p90 0.5 ms with the second, 1.0 without.
+ */
+const CLASS_CHANGES = [
+  {
+    file: '/postgres/src/result.js',
+    from: /constructor\(\) \{.*?\n {2}\}\n/s,
+    to: 'count = null; state = null; command = null; columns = null; statement = null\n',
+  },
+  {
+    file: '/postgres/src/query.js',
+    from: 'constructor(strings,',
+    to: `tagged; strings; args; handler; canceller; options; state; statement; resolve; reject; active; cancelled; executed
+      signature; constructor(strings,`,
+  },
+]
+const unchanged = new Set(CLASS_CHANGES)
+
 const bundle = await rolldown({
   input: {
     main: `${ROOT}src/server/main.ts`,
@@ -55,14 +75,16 @@ const bundle = await rolldown({
   },
   plugins: [
     {
-      name: 'results that V8 can optimize',
-      resolveId: (source, importer) => {
-        if (source !== './result.js' || !importer?.includes('/node_modules/postgres/')) return
-        resultReplaced = true
-        return `${ROOT}build/stand-ins/postgres-result.mjs`
+      name: 'classes that V8 can optimize',
+      transform: (code, id) => {
+        const change = CLASS_CHANGES.find(({ file }) => id.endsWith(file))
+        if (!change) return
+        const changed = code.replace(change.from, change.to)
+        if (changed !== code) unchanged.delete(change)
+        return changed
       },
       buildEnd: () => {
-        if (!resultReplaced) throw new Error('postgres no longer has the file that is replaced')
+        for (const { file } of unchanged) throw new Error(`${file} is not what it was`)
       },
     },
     {
