@@ -10,6 +10,7 @@ import { startDatabase } from './lib/database.ts'
 import { measureServer, type Run } from './lib/measure.ts'
 import { createProgress } from './lib/progress.ts'
 import { ourService, type ServerKind } from './lib/servers.ts'
+import { untilStopped } from './lib/until-stopped.ts'
 import { compareRuns, type Verdict } from './lib/verdict.ts'
 import { scenarios } from './scenarios.ts'
 
@@ -41,27 +42,26 @@ const program = new Command('npm run bench:compare --')
 
 const options = program.parse().opts<Options>()
 const [baseRef = '', candidateRef] = program.args
-const abort = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort())
 
 const folder = await mkdtemp(join(tmpdir(), 'taskapi-compare-'))
 try {
-  const base = await checkOut(baseRef)
-  const candidate = candidateRef ? await checkOut(candidateRef) : ROOT
-  const verdicts = await compare([
-    ourService(base, 'base'),
-    ourService(base, 'base again'),
-    ourService(candidate, 'candidate'),
-  ])
-  process.stdout.write(render(verdicts))
-  process.exitCode = verdicts.some(({ slower }) => slower) ? 1 : 0
-} catch (error) {
-  if (!abort.signal.aborted) throw error
-  process.stderr.write('\nStopped\n')
-  process.exitCode = 130
+  await untilStopped(compareVersions)
 } finally {
   await rm(folder, { recursive: true, force: true })
   execFileSync('git', ['-C', ROOT, 'worktree', 'prune'])
+}
+
+async function compareVersions(signal: AbortSignal): Promise<void> {
+  const base = await checkOut(baseRef)
+  const candidate = candidateRef ? await checkOut(candidateRef) : ROOT
+  const kinds = [
+    ourService(base, 'base'),
+    ourService(base, 'base again'),
+    ourService(candidate, 'candidate'),
+  ]
+  const verdicts = await compare(kinds, signal)
+  process.stdout.write(render(verdicts))
+  process.exitCode = verdicts.some(({ slower }) => slower) ? 1 : 0
 }
 
 /** A worktree of the ref, with its own packages unless they are the same as ours. */
@@ -78,13 +78,13 @@ async function checkOut(ref: string): Promise<string> {
   return path
 }
 
-async function compare(kinds: ServerKind[]): Promise<Verdict[]> {
+async function compare(kinds: ServerKind[], signal: AbortSignal): Promise<Verdict[]> {
   const wanted = options.scenarios.split(',')
   const chosen = scenarios.filter(({ name }) => wanted.includes(name))
   if (chosen.length !== wanted.length) program.error(`Unknown scenario in ${options.scenarios}`)
   const rounds = Number(options.rounds)
   const progress = createProgress(chosen.length * rounds * kinds.length)
-  const database = await startDatabase(abort.signal)
+  const database = await startDatabase(signal)
   const load = {
     connections: Number(options.connections),
     warmupSeconds: Number(options.warmup),
@@ -97,7 +97,7 @@ async function compare(kinds: ServerKind[]): Promise<Verdict[]> {
       for (let round = 0; round < rounds; round += 1) {
         for (const kind of round % 2 === 0 ? kinds : kinds.toReversed()) {
           progress.step(`${scenario.name}, round ${round + 1}: ${kind.name}`)
-          runs.push(await measureServer(kind, scenario, round, database, load, abort.signal))
+          runs.push(await measureServer(kind, scenario, round, database, load, signal))
         }
       }
     }

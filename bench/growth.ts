@@ -19,6 +19,7 @@ import { createProgress, type Progress } from './lib/progress.ts'
 import type { Scenario } from './lib/scenario.ts'
 import { ourService, startServer } from './lib/servers.ts'
 import { spread } from './lib/summary.ts'
+import { untilStopped } from './lib/until-stopped.ts'
 import { taskList } from './scenarios/task-list.ts'
 import { taskRead } from './scenarios/task-read.ts'
 
@@ -51,8 +52,6 @@ const options = new Command('npm run bench:growth --')
   .showHelpAfterError()
   .parse()
   .opts<Options>()
-const abort = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort())
 const load = {
   connections: options.connections,
   warmupSeconds: options.warmup,
@@ -63,17 +62,11 @@ const BUFFERS_MB = Math.floor(totalmem() / 4 / 1024 ** 2)
 /** At least as many as in the small database, and a whole number for each user. */
 const tasksPerUser = Math.max(TASKS_PER_USER, Math.round(options.tasks / USERS))
 
-try {
-  await measureGrowth()
-} catch (error) {
-  if (!abort.signal.aborted) throw error
-  process.stderr.write('\nStopped, nothing was written\n')
-  process.exitCode = 130
-}
+await untilStopped(measureGrowth)
 
-async function measureGrowth(): Promise<void> {
+async function measureGrowth(signal: AbortSignal): Promise<void> {
   const progress = createProgress(2 + SCENARIOS.length * options.rounds * 2)
-  const database = await startDatabase(abort.signal, { shared_buffers: `${BUFFERS_MB}MB` })
+  const database = await startDatabase(signal, { shared_buffers: `${BUFFERS_MB}MB` })
   try {
     progress.step(`making ${USERS * tasksPerUser + options.bigUser} tasks`)
     const small = await database.clone()
@@ -84,9 +77,10 @@ async function measureGrowth(): Promise<void> {
       { url: small.url, users, pid },
       { url: large.url, users: grown.users, pid },
       progress,
+      signal,
     )
     progress.step(`page 1 and page ${options.page}`)
-    await write(reads, await measureDeepPages(large.url, grown), database)
+    await write(reads, await measureDeepPages(large.url, grown, signal), database)
   } finally {
     progress.stop()
     await database.stop()
@@ -98,6 +92,7 @@ async function measureReads(
   small: SeededDatabase,
   large: SeededDatabase,
   progress: Progress,
+  signal: AbortSignal,
 ): Promise<GrowthRead[]> {
   const kind = ourService()
   const reads: GrowthRead[] = []
@@ -110,7 +105,7 @@ async function measureReads(
       for (const database of round % 2 === 0 ? [small, large] : [large, small]) {
         const size = database === small ? 'small' : 'large'
         progress.step(`${scenario.name}, round ${round + 1}: ${size}`)
-        const { closed } = await measureOn(kind, scenario, database, load, abort.signal)
+        const { closed } = await measureOn(kind, scenario, database, load, signal)
         if (closed.errors > 0) throw new Error(`${closed.errors} requests failed`)
         found.get(database)?.push(closed.requests_per_second)
       }
@@ -128,10 +123,14 @@ async function measureReads(
   return reads
 }
 
-async function measureDeepPages(url: string, { bigUser }: LargeDatabase): Promise<GrowthPages> {
-  const server = await startServer(ourService(), url, abort.signal)
+async function measureDeepPages(
+  url: string,
+  { bigUser }: LargeDatabase,
+  signal: AbortSignal,
+): Promise<GrowthPages> {
+  const server = await startServer(ourService(), url, signal)
   try {
-    return await measurePages(server.url, bigUser, options.bigUser, options.page, abort.signal)
+    return await measurePages(server.url, bigUser, options.bigUser, options.page, signal)
   } finally {
     await server.stop()
   }

@@ -5,11 +5,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { drawStages } from './lib/charts.ts'
-import { startDatabase } from './lib/database.ts'
+import { type BenchDatabase, startDatabase } from './lib/database.ts'
 import { describeCommand, describeCommit, describeMachine } from './lib/machine.ts'
 import { measureServer } from './lib/measure.ts'
 import { type CpuProfile, groupByStage, type StageTime } from './lib/profile-stages.ts'
+import type { Scenario } from './lib/scenario.ts'
 import { ourService, type ServerKind } from './lib/servers.ts'
+import { untilStopped } from './lib/until-stopped.ts'
 import { scenarios } from './scenarios.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -27,41 +29,64 @@ const program = new Command('npm run bench:profile --')
   .showHelpAfterError()
 
 const options = program.parse().opts<{ scenarios: string; duration: string; output: string }>()
-const abort = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort())
 
 const wanted = options.scenarios.split(',')
 const chosen = scenarios.filter(({ name }) => wanted.includes(name))
 if (chosen.length !== wanted.length) program.error(`Unknown scenario in ${options.scenarios}`)
-const database = await startDatabase(abort.signal)
-try {
-  const times: StageTime[] = []
-  for (const scenario of chosen) {
-    process.stderr.write(`${scenario.name}\n`)
-    const folder = await mkdtemp(join(tmpdir(), 'taskapi-profile-'))
-    const load = { connections: 64, warmupSeconds: 1, durationSeconds: Number(options.duration) }
-    const run = await measureServer(profiled(folder), scenario, 0, database, load, abort.signal)
-    const shares = groupByStage(await readProfile(folder))
-    await rm(folder, { recursive: true, force: true })
-    for (const [stage, share] of shares) {
-      times.push({ scenario: scenario.name, stage, us: share * (run.server_cpu_us ?? 0) })
+await untilStopped(profile)
+
+async function profile(signal: AbortSignal): Promise<void> {
+  const database = await startDatabase(signal)
+  try {
+    const times: StageTime[] = []
+    for (const scenario of chosen) {
+      process.stderr.write(`${scenario.name}\n`)
+      times.push(...(await measureStages(scenario, database, signal)))
     }
-    if (run.database_cpu_us !== undefined) {
-      times.push({ scenario: scenario.name, stage: 'PostgreSQL', us: run.database_cpu_us })
-    }
+    await writeFile(join(options.output, 'stages.svg'), await drawStages(times))
+    await writeFile(join(options.output, 'stages.md'), render(times, database.version))
+    process.stderr.write(`Written to ${options.output}: stages.md, stages.svg\n`)
+  } finally {
+    await database.stop()
   }
-  await writeFile(join(options.output, 'stages.svg'), await drawStages(times))
-  await writeFile(join(options.output, 'stages.md'), render(times, database.version))
-  process.stderr.write(`Written to ${options.output}: stages.md, stages.svg\n`)
-} finally {
-  await database.stop()
 }
 
-/** One listener from its sources, so that functions have names, which writes its profile when it ends. */
+async function measureStages(
+  scenario: Scenario,
+  database: BenchDatabase,
+  signal: AbortSignal,
+): Promise<StageTime[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'taskapi-profile-'))
+  try {
+    const load = { connections: 64, warmupSeconds: 1, durationSeconds: Number(options.duration) }
+    const run = await measureServer(profiled(folder), scenario, 0, database, load, signal)
+    const shares = groupByStage(await readProfile(folder))
+    const stages = [...shares].map(
+      ([stage, share]) => [stage, share * (run.server_cpu_us ?? 0)] as const,
+    )
+    const both =
+      run.database_cpu_us === undefined
+        ? stages
+        : [...stages, ['PostgreSQL', run.database_cpu_us] as const]
+    return both.map(([stage, us]) => ({ scenario: scenario.name, stage, us }))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/**
+ * One listener from its sources, so that functions have names, which writes its profile when it ends. It gets the driver
+ * as the bundle has it.
+ */
 function profiled(folder: string): ServerKind {
   const kind = ourService(ROOT, 'taskapi', { LISTENERS: '1' })
   const entry = join(ROOT, 'src/server/main.ts')
-  const flags = ['--max-semi-space-size=2', '--cpu-prof', `--cpu-prof-dir=${folder}`]
+  const flags = [
+    '--max-semi-space-size=2',
+    `--import=${join(ROOT, 'build/change-driver.ts')}`,
+    '--cpu-prof',
+    `--cpu-prof-dir=${folder}`,
+  ]
   return { ...kind, prepare: () => undefined, command: [process.execPath, ...flags, entry] }
 }
 

@@ -25,6 +25,7 @@ import {
 import { measureSuite, type SuiteResult } from './lib/suite.ts'
 import { summarizeRuns } from './lib/summary.ts'
 import { seedTarget } from './lib/target.ts'
+import { untilStopped } from './lib/until-stopped.ts'
 import { scenarios } from './scenarios.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -72,19 +73,12 @@ const program = new Command('npm run bench --')
   .showHelpAfterError()
 
 const options = program.parse().opts<Options>()
-const abort = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort())
 
-try {
-  if (options.target) await runTarget(options.target)
-  else await runAll()
-} catch (error) {
-  if (abort.signal.aborted) process.stderr.write('\nStopped, nothing was written\n')
-  else throw error
-  process.exitCode = 130
-}
+await untilStopped((signal) =>
+  options.target ? runTarget(options.target, signal) : runAll(signal),
+)
 
-async function runAll(): Promise<void> {
+async function runAll(signal: AbortSignal): Promise<void> {
   const kinds = choose(allServers(), options.servers)
   const result = await measureSuite(
     {
@@ -94,13 +88,13 @@ async function runAll(): Promise<void> {
       load: loadOptions(),
       rate: rateOptions(),
     },
-    abort.signal,
+    signal,
   )
   const goals = computeGoals({ rows: result.rows, growth: await readGrowth() })
   await write(makeReport(result, kinds, goals))
 }
 
-async function runTarget(url: string): Promise<void> {
+async function runTarget(url: string, signal: AbortSignal): Promise<void> {
   const chosen = choose(scenarios, options.scenarios)
   const progress = createProgress(chosen.length * options.rounds)
   const users = await seedTarget(url)
@@ -110,7 +104,7 @@ async function runTarget(url: string): Promise<void> {
   for (const scenario of chosen) {
     for (let round = 0; round < options.rounds; round += 1) {
       progress.step(`${scenario.name}, round ${round + 1}`)
-      const run = await measureLoad(url, scenario, users, load, abort.signal)
+      const run = await measureLoad(url, scenario, users, load, signal)
       runs.push({ server: url, round, ...run })
     }
   }

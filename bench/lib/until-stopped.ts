@@ -1,0 +1,17 @@
+// How the commands of this folder end early.
+
+/** As a shell reports a process that Ctrl-C ended. */
+const EXIT_STOPPED = 130
+
+/** Runs `work`. Ctrl-C and SIGTERM abort its signal; what it throws then is no error: the command says so and ends. */
+export async function untilStopped(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const abort = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort())
+  try {
+    await work(abort.signal)
+  } catch (error) {
+    if (!abort.signal.aborted) throw error
+    process.stderr.write('\nStopped, nothing was written\n')
+    process.exitCode = EXIT_STOPPED
+  }
+}

@@ -1,0 +1,11 @@
+// Given to node with --import: makes the changes of the bundle in the driver that the sources load.
+import { registerHooks } from 'node:module'
+import { changeDriver } from './driver-changes.ts'
+
+registerHooks({
+  load: (url, context, nextLoad) => {
+    const loaded = nextLoad(url, context)
+    const source = changeDriver(url, String(loaded.source))
+    return source === undefined ? loaded : { ...loaded, source }
+  },
+})
