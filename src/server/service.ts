@@ -7,7 +7,7 @@ import type { Logger } from './log.ts'
 
 /**
  * Largest half of V8's young generation in a listener. V8's own limit of 16 doubles the memory under load and answers no
- * more requests; 1 answers 8 % fewer lists. A listener without a supervisor gets it from the command line.
+ * more requests; 1 answers a tenth fewer lists. A listener without a supervisor gets it from the command line.
  */
 const SEMI_SPACE_MIB_MAX = 2
 
