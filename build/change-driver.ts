@@ -5,7 +5,9 @@ import { changeDriver } from './driver-changes.ts'
 registerHooks({
   load: (url, context, nextLoad) => {
     const loaded = nextLoad(url, context)
-    const source = changeDriver(url, String(loaded.source))
-    return source === undefined ? loaded : { ...loaded, source }
+    const { source = '' } = loaded
+    const text = typeof source === 'string' ? source : new TextDecoder().decode(source ?? undefined)
+    const changed = changeDriver(url, text)
+    return changed === undefined ? loaded : { ...loaded, source: changed }
   },
 })
