@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { startDatabase } from './lib/database.ts'
 import { measureServer, type Run } from './lib/measure.ts'
+import { choose, list } from './lib/names.ts'
 import { createProgress } from './lib/progress.ts'
 import { ourService, type ServerKind } from './lib/servers.ts'
 import { untilStopped } from './lib/until-stopped.ts'
@@ -79,9 +80,7 @@ async function checkOut(ref: string): Promise<string> {
 }
 
 async function compare(kinds: ServerKind[], signal: AbortSignal): Promise<Verdict[]> {
-  const wanted = options.scenarios.split(',')
-  const chosen = scenarios.filter(({ name }) => wanted.includes(name))
-  if (chosen.length !== wanted.length) program.error(`Unknown scenario in ${options.scenarios}`)
+  const chosen = choose(program, scenarios, list(options.scenarios))
   const rounds = Number(options.rounds)
   const progress = createProgress(chosen.length * rounds * kinds.length)
   const database = await startDatabase(signal)

@@ -1,5 +1,5 @@
 // npm run bench:profile: where a listener spends the CPU of a request, as a table and a picture.
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,9 +8,10 @@ import { drawStages } from './lib/charts.ts'
 import { type BenchDatabase, startDatabase } from './lib/database.ts'
 import { describeCommand, describeCommit, describeMachine } from './lib/machine.ts'
 import { measureServer } from './lib/measure.ts'
+import { choose, list } from './lib/names.ts'
 import { type CpuProfile, groupByStage, type StageTime } from './lib/profile-stages.ts'
 import type { Scenario } from './lib/scenario.ts'
-import { ourService, type ServerKind } from './lib/servers.ts'
+import { ourService, type ServerKind, V8_FLAGS } from './lib/servers.ts'
 import { untilStopped } from './lib/until-stopped.ts'
 import { scenarios } from './scenarios.ts'
 
@@ -30,9 +31,7 @@ const program = new Command('npm run bench:profile --')
 
 const options = program.parse().opts<{ scenarios: string; duration: string; output: string }>()
 
-const wanted = options.scenarios.split(',')
-const chosen = scenarios.filter(({ name }) => wanted.includes(name))
-if (chosen.length !== wanted.length) program.error(`Unknown scenario in ${options.scenarios}`)
+const chosen = choose(program, scenarios, list(options.scenarios))
 await untilStopped(profile)
 
 async function profile(signal: AbortSignal): Promise<void> {
@@ -43,6 +42,7 @@ async function profile(signal: AbortSignal): Promise<void> {
       process.stderr.write(`${scenario.name}\n`)
       times.push(...(await measureStages(scenario, database, signal)))
     }
+    await mkdir(options.output, { recursive: true })
     await writeFile(join(options.output, 'stages.svg'), await drawStages(times))
     await writeFile(join(options.output, 'stages.md'), render(times, database.version))
     process.stderr.write(`Written to ${options.output}: stages.md, stages.svg\n`)
@@ -60,15 +60,12 @@ async function measureStages(
   try {
     const load = { connections: 64, warmupSeconds: 1, durationSeconds: Number(options.duration) }
     const run = await measureServer(profiled(folder), scenario, 0, database, load, signal)
-    const shares = groupByStage(await readProfile(folder))
-    const stages = [...shares].map(
-      ([stage, share]) => [stage, share * (run.server_cpu_us ?? 0)] as const,
-    )
-    const both =
-      run.database_cpu_us === undefined
-        ? stages
-        : [...stages, ['PostgreSQL', run.database_cpu_us] as const]
-    return both.map(([stage, us]) => ({ scenario: scenario.name, stage, us }))
+    const stages = new Map<string, number>()
+    for (const [stage, share] of groupByStage(await readProfile(folder))) {
+      stages.set(stage, share * (run.server_cpu_us ?? 0))
+    }
+    if (run.database_cpu_us !== undefined) stages.set('PostgreSQL', run.database_cpu_us)
+    return [...stages].map(([stage, us]) => ({ scenario: scenario.name, stage, us }))
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -82,8 +79,8 @@ function profiled(folder: string): ServerKind {
   const kind = ourService(ROOT, 'taskapi', { LISTENERS: '1' })
   const entry = join(ROOT, 'src/server/main.ts')
   const flags = [
-    '--max-semi-space-size=2',
-    `--import=${join(ROOT, 'build/change-driver.ts')}`,
+    ...V8_FLAGS,
+    `--import=${join(ROOT, 'build/register-driver-changes.ts')}`,
     '--cpu-prof',
     `--cpu-prof-dir=${folder}`,
   ]

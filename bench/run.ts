@@ -8,6 +8,7 @@ import { computeGoals } from './lib/goals.ts'
 import type { GrowthReport } from './lib/growth-report.ts'
 import { describeCommand, describeCommit, describeMachine } from './lib/machine.ts'
 import { type LoadOptions, measureLoad, type Run } from './lib/measure.ts'
+import { choose, list, names } from './lib/names.ts'
 import { OWN, type RateOptions, rateWithoutReference } from './lib/offered-rate.ts'
 import { renderHtml } from './lib/page.ts'
 import { pgbench } from './lib/pgbench.ts'
@@ -79,10 +80,10 @@ await untilStopped((signal) =>
 )
 
 async function runAll(signal: AbortSignal): Promise<void> {
-  const kinds = choose(allServers(), options.servers)
+  const kinds = choose(program, allServers(), options.servers)
   const result = await measureSuite(
     {
-      scenarios: choose(scenarios, options.scenarios),
+      scenarios: choose(program, scenarios, options.scenarios),
       kinds,
       rounds: options.rounds,
       load: loadOptions(),
@@ -95,7 +96,7 @@ async function runAll(signal: AbortSignal): Promise<void> {
 }
 
 async function runTarget(url: string, signal: AbortSignal): Promise<void> {
-  const chosen = choose(scenarios, options.scenarios)
+  const chosen = choose(program, scenarios, options.scenarios)
   const progress = createProgress(chosen.length * options.rounds)
   const users = await seedTarget(url)
   const { share, perSecond } = rateOptions()
@@ -196,20 +197,6 @@ function allServers(): ServerKind[] {
 function references(): string {
   const used = [...new Set(scenarios.map(({ rateOf }) => rateOf))].filter((name) => name)
   return used.join(' or ')
-}
-
-function choose<T extends { name: string }>(all: readonly T[], wanted: string[] | undefined): T[] {
-  const unknown = wanted?.filter((name) => !all.some((item) => item.name === name)) ?? []
-  if (unknown.length > 0) program.error(`Unknown: ${unknown.join(', ')}; there are ${names(all)}`)
-  return all.filter(({ name }) => wanted?.includes(name) ?? true)
-}
-
-function names(of: readonly { name: string }[]): string {
-  return of.map(({ name }) => name).join(', ')
-}
-
-function list(text: string): string[] {
-  return text.split(',').map((name) => name.trim())
 }
 
 function server(text: string): string {

@@ -27,8 +27,9 @@ export const DRIVER_CHANGES: readonly DriverChange[] = [
   {
     file: '/postgres/src/query.js',
     from: 'constructor(strings,',
-    to: `tagged; strings; args; handler; canceller; options; state; statement; resolve; reject; active; cancelled; executed
-      signature; constructor(strings,`,
+    to: `tagged; strings; args; handler; canceller; options; state; statement
+  resolve; reject; active; cancelled; executed; signature
+  constructor(strings,`,
   },
   {
     file: '/postgres/src/queue.js',

@@ -1,5 +1,4 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
-
 import { LISTENER_ROLE, MIGRATES } from '../workers/messages.ts'
 import { type Config, childEnvironment } from './config.ts'
 import { claim, isTaken, probePort } from './exclusive.ts'

@@ -1,5 +1,6 @@
 // What many clients at once may rely on: their own writes, their own rows, and no lost change.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { seededRandom } from '../../bench/lib/scenario.ts'
 import {
   type Account,
   type Answer,
@@ -273,12 +274,9 @@ interface Random {
   of<Value>(values: readonly Value[]): Value | undefined
 }
 
-/** The same numbers for the same seed: a linear congruential generator, of which the upper bits are used. */
+/** The same choices for the same seed. */
 function createRandom(seed: number): Random {
-  let state = (seed + 1) * 2_654_435_761
-  const below = (end: number) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * end)
-  }
+  const random = seededRandom(seed)
+  const below = (end: number) => Math.floor(random() * end)
   return { below, of: (values) => values[below(values.length)] }
 }
