@@ -45,7 +45,7 @@ let changes = 0
 const bundle = await rolldown({
   input: {
     main: `${ROOT}src/server/main.ts`,
-    'password-task': `${ROOT}src/workers/password-task.ts`,
+    thread: `${ROOT}src/workers/passwords/thread.ts`,
   },
   platform: 'node',
   external: PACKAGES,

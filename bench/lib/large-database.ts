@@ -1,5 +1,5 @@
 // Grows a seeded database to millions of tasks. Made on the server, and without indexes until all rows are there.
-import { openClient } from '../../src/db/client.ts'
+import { openClient } from '../../src/db/driver/client.ts'
 import { insertTasks, insertUsers, seedUser, TASKS_PER_USER, USERS } from './database.ts'
 import type { SeedUser } from './scenario.ts'
 

@@ -3,7 +3,7 @@
 // There is no timer: a call that finds nothing under way goes out at once, alone, and while a batch is under way the
 // next one fills. An idle service adds no wait, a busy one pays PostgreSQL's price per statement and per commit once per
 // batch. A write is acknowledged after the commit of its batch.
-import type { Database, Parameter, Statement } from './client.ts'
+import type { Database, Parameter, Statement } from './driver/client.ts'
 import { CallExpiredError, DatabaseOverloadedError, isRefusal } from './failures.ts'
 
 /** A batch that takes longer, because of a lock perhaps, is not waited for. Most take 1 to 5 ms. */

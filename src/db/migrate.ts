@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { openClient } from './client.ts'
+import { openClient } from './driver/client.ts'
 import { isOutage } from './failures.ts'
 
 /** Key of the advisory lock; any constant does, as long as every node uses it. */

@@ -1,7 +1,7 @@
 // Runs in listeners. The statements on tasks; each carries user_id, so "not yours" equals "not found".
 import { Batcher, type Batching, type BatchLimits } from './batch.ts'
-import { type Database, type Parameter, type Statement, statement } from './client.ts'
 import type { Cursor } from './cursor.ts'
+import { type Database, type Parameter, type Statement, statement } from './driver/client.ts'
 import { newId } from './id.ts'
 
 export type TaskStatus = 'todo' | 'in_progress' | 'done' | 'cancelled'

@@ -1,5 +1,5 @@
 // Runs in listeners. The statements on accounts.
-import { type Database, type Statement, statement } from './client.ts'
+import { type Database, type Statement, statement } from './driver/client.ts'
 import { newId } from './id.ts'
 
 /** An account as clients see it; times are RFC 3339 UTC. */

@@ -8,9 +8,9 @@ import {
   MIGRATES,
   type SupervisorMessage,
 } from '../workers/messages.ts'
-import { type Config, ConfigError, readConfig } from './config.ts'
-import { createLog, type Log } from './log.ts'
-import type { Part } from './service.ts'
+import { type Config, ConfigError, readConfig } from './config/config.ts'
+import { createLog, type Log } from './observe/log.ts'
+import type { Part } from './process/start.ts'
 
 /** sysexits.h: the configuration is not usable. */
 const EX_CONFIG = 78
@@ -33,18 +33,18 @@ async function serve(): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop)
   }
   await run(log, listenForStop, async (signal) => {
-    const { startService } = await import('./service.ts')
+    const { startService } = await import('./process/start.ts')
     const service = await startService(import.meta.filename, config, log.logger, signal)
     log.logger.info(
       { url: service.url, listeners: config.LISTENERS, ...memoryLimits() },
       'Listening',
     )
     if (config.DATABASE_URL === undefined || process.stderr.isTTY) {
-      const { welcome } = await import('./welcome.ts')
+      const { welcome } = await import('./process/welcome.ts')
       process.stderr.write(welcome(service.url))
     }
     if (config.LISTENERS > 1) {
-      const { compactHeap } = await import('./heap.ts')
+      const { compactHeap } = await import('./process/heap.ts')
       compactHeap()
     }
     return service
@@ -70,7 +70,7 @@ async function serveAsListener(migrates: boolean): Promise<void> {
     })
   }
   await run(log, listenForStop, async (signal) => {
-    const { startListener } = await import('./listener.ts')
+    const { startListener } = await import('./process/listener.ts')
     const listener = await startListener(config, log.logger, { migrates, signal })
     process.on('message', (message: SupervisorMessage) => {
       if (message.type === 'refuse') void listener.refuse().then(() => tell({ type: 'refusing' }))
@@ -86,7 +86,7 @@ function tell(message: ListenerMessage): void {
 }
 
 async function runCommand(): Promise<void> {
-  const { runCli } = await import('./cli.ts')
+  const { runCli } = await import('./cli/cli.ts')
   try {
     await runCli(serve)
   } catch (error) {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { arrayLiteral } from '../../src/db/batch.ts'
-import { connect, type Database } from '../../src/db/client.ts'
+import { connect, type Database } from '../../src/db/driver/client.ts'
 import { createTasks, type Task, type TaskChanges, type Tasks } from '../../src/db/tasks.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 

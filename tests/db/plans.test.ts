@@ -1,7 +1,7 @@
 // How PostgreSQL runs the service's statements when there is a lot in the tables.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { arrayLiteral } from '../../src/db/batch.ts'
-import type { Parameter } from '../../src/db/client.ts'
+import type { Parameter } from '../../src/db/driver/client.ts'
 import { TASK_STATEMENTS } from '../../src/db/tasks.ts'
 import { USER_STATEMENTS } from '../../src/db/users.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'

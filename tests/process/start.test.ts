@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { isAlive } from '../../src/db/postmaster.ts'
+import { isAlive } from '../../src/db/local/postmaster.ts'
 import { createClient, eventually, register } from '../support/client.ts'
 import { createDatabase } from '../support/database.ts'
 import {

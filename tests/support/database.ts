@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { inject } from 'vitest'
-import { openClient } from '../../src/db/client.ts'
+import { openClient } from '../../src/db/driver/client.ts'
 
 export const TEMPLATE = 'taskapi_template'
 export const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url))

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { startEmbedded } from '../../src/db/embedded.ts'
+import { startEmbedded } from '../../src/db/local/postgres.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { MIGRATIONS, TEMPLATE } from './database.ts'
 

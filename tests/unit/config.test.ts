@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { ConfigError, parseConfig } from '../../src/server/config.ts'
-import { countCpus } from '../../src/server/cpus.ts'
+import { ConfigError, parseConfig } from '../../src/server/config/config.ts'
+import { countCpus } from '../../src/server/config/cpus.ts'
 import { MAIN } from '../support/service.ts'
 
 const SECRET = 'x'.repeat(32)

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { countCpus, readCpuQuota } from '../../src/server/cpus.ts'
+import { countCpus, readCpuQuota } from '../../src/server/config/cpus.ts'
 
 let root: string
 

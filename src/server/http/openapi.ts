@@ -1,8 +1,8 @@
 // Runs in listeners when the document is asked for, and in `taskapi openapi`.
 import type { TObject, TSchema } from '@sinclair/typebox'
-import { type ErrorCode, STATUS_OF } from './errors.ts'
+import { Problem } from '../api/schemas.ts'
+import { type ErrorCode, STATUS_OF } from './problem.ts'
 import type { Route } from './route.ts'
-import { Problem } from './schemas.ts'
 
 type Json = Record<string, unknown>
 

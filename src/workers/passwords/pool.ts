@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { extname } from 'node:path'
 import type { Piscina } from 'piscina'
-import type { PasswordTask } from './messages.ts'
-import { PASSWORD_COSTS } from './password-costs.ts'
+import type { PasswordTask } from '../messages.ts'
+import { PASSWORD_COSTS } from './costs.ts'
 
 /** Costs of new hashes, as a PHC string writes them. */
 const CURRENT_COSTS = `m=${PASSWORD_COSTS.memoryCost},t=${PASSWORD_COSTS.timeCost},p=${PASSWORD_COSTS.parallelism}`
@@ -13,7 +13,7 @@ const PASSES_MAX = 10
 const LANES_MAX = 4
 const IDLE_TIMEOUT_MS = 30_000
 /** Beside this file, with the same suffix: a source, or a file of the bundle. */
-const TASK_FILE = new URL(`./password-task${extname(import.meta.url)}`, import.meta.url).href
+const TASK_FILE = new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href
 const PHC_STRING = /^\$argon2id\$v=19\$(m=(\d+),t=(\d+),p=(\d+))\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/
 
 /** Thrown instead of letting one more password wait. */

@@ -1,16 +1,14 @@
 // Runs in the process that the user started, only when it was given arguments.
 import { readFile, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { Command } from 'commander'
-import { readConfig } from './config.ts'
-import { renderEnvExample, renderHelp, renderMarkdown } from './config-docs.ts'
-import { startLocalDatabase } from './local-database.ts'
-import { createLog } from './log.ts'
-import { applyMigrations } from './migrations.ts'
-import { VERSION } from './version.ts'
-import { transcript } from './welcome.ts'
-
-const README = new URL('../../README.md', import.meta.url)
-const ENV_EXAMPLE = new URL('../../.env.example', import.meta.url)
+import { readConfig } from '../config/config.ts'
+import { renderEnvExample, renderHelp, renderMarkdown } from '../config/docs.ts'
+import { createLog } from '../observe/log.ts'
+import { startLocalDatabase } from '../process/local-database.ts'
+import { applyMigrations } from '../process/migrations.ts'
+import { transcript } from '../process/welcome.ts'
+import { ENV_EXAMPLE_FILE, README_FILE, VERSION } from '../root.ts'
 
 /** Runs the command that the arguments name. Rejects when it fails. */
 export async function runCli(serve: () => Promise<void>): Promise<void> {
@@ -50,23 +48,23 @@ async function migrateOnly(): Promise<void> {
 }
 
 async function printDocument(): Promise<void> {
-  const { buildDocument } = await import('./openapi.ts')
-  const { routes } = await import('./app.ts')
+  const { buildDocument } = await import('../http/openapi.ts')
+  const { routes } = await import('../http/install.ts')
   process.stdout.write(`${JSON.stringify(buildDocument(routes, VERSION), null, 2)}\n`)
 }
 
 async function writeDocs({ check }: { check: boolean }): Promise<void> {
-  const readme = await readFile(README, 'utf8')
+  const readme = await readFile(README_FILE, 'utf8')
   const withSettings = fillPlace(readme, 'settings', renderMarkdown())
   const commands = `\`\`\`sh\n${transcript('http://localhost:8080')}\n\`\`\``
   const wanted = new Map([
-    [README, fillPlace(withSettings, 'transcript', commands)],
-    [ENV_EXAMPLE, renderEnvExample()],
+    [README_FILE, fillPlace(withSettings, 'transcript', commands)],
+    [ENV_EXAMPLE_FILE, renderEnvExample()],
   ])
   for (const [file, text] of wanted) {
     if (!check) await writeFile(file, text)
     else if ((await readFile(file, 'utf8')) !== text) {
-      throw new Error(`"${file.pathname.split('/').at(-1)}" is out of date: run "npm run docs"`)
+      throw new Error(`"${basename(file)}" is out of date: run "npm run docs"`)
     }
   }
 }

@@ -1,6 +1,6 @@
 // Runs in listeners. Signs and verifies the bearer tokens (JWT, HS256).
 import { createSigner, createVerifier } from 'fast-jwt'
-import { unauthorized } from './errors.ts'
+import { unauthorized } from '../http/problem.ts'
 
 const SECONDS_PER_HOUR = 3600
 const BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i

@@ -1,13 +1,14 @@
 // Runs in listeners. Lists the routes and installs them on a uWebSockets.js app.
-import { headerLines, optionsLines } from './answer.ts'
-import type { Context } from './context.ts'
-import { ApiError, notFound } from './errors.ts'
+
+import { authRoutes } from '../api/auth.ts'
+import type { Context } from '../api/context.ts'
+import { metaRoutes } from '../api/meta.ts'
+import { taskRoutes } from '../api/tasks.ts'
 import { type Exchange, type Gate, openExchange } from './exchange.ts'
+import { headerLines, optionsLines } from './headers.ts'
 import { bodyReader, checkMediaType, paramsReader, queryReader } from './input.ts'
+import { ApiError, notFound } from './problem.ts'
 import { type Method, type Route, type RouteInput, WithHeaders } from './route.ts'
-import { authRoutes } from './routes/auth.ts'
-import { metaRoutes } from './routes/meta.ts'
-import { taskRoutes } from './routes/tasks.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from './uws.ts'
 
 /** Every route of the service, in the order of the document. */

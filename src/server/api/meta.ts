@@ -1,7 +1,7 @@
 // Runs in listeners. What the service says about itself.
 import * as Type from '@sinclair/typebox'
-import { shed } from '../errors.ts'
-import { defineRoute, type Route } from '../route.ts'
+import { shed } from '../http/problem.ts'
+import { defineRoute, type Route } from '../http/route.ts'
 
 const PING_TIMEOUT_MS = 1000
 

@@ -1,9 +1,9 @@
 // Runs in listeners. The tasks of the account that the token names.
 import * as Type from '@sinclair/typebox'
 import { type Cursor, decodeCursor, encodeCursor } from '../../db/cursor.ts'
-import { invalidRequest, notFound } from '../errors.ts'
-import { defineRoute, type Route, WithHeaders } from '../route.ts'
-import { Instant, nullable, Priority, Task, TaskStatus, Text, Uuid } from '../schemas.ts'
+import { invalidRequest, notFound } from '../http/problem.ts'
+import { defineRoute, type Route, WithHeaders } from '../http/route.ts'
+import { Instant, nullable, Priority, Task, TaskStatus, Text, Uuid } from './schemas.ts'
 
 const LIMIT_DEFAULT = 50
 /** A larger limit means this one, as in the article. */

@@ -1,11 +1,11 @@
 // Runs in listeners. Accounts: register and login.
 import * as Type from '@sinclair/typebox'
 import { findCredentials, insertUser, type UserRow, updatePasswordHash } from '../../db/users.ts'
-import { needsRehash } from '../../workers/password-pool.ts'
-import type { Context } from '../context.ts'
-import { ApiError, unauthorized } from '../errors.ts'
-import { defineRoute, type Route } from '../route.ts'
-import { Email, Session, Text } from '../schemas.ts'
+import { needsRehash } from '../../workers/passwords/pool.ts'
+import { ApiError, unauthorized } from '../http/problem.ts'
+import { defineRoute, type Route } from '../http/route.ts'
+import type { Context } from './context.ts'
+import { Email, Session, Text } from './schemas.ts'
 
 const PASSWORD = { minLength: 8, maxLength: 128 }
 

@@ -1,8 +1,8 @@
 // Runs in listeners. From the text of a request to the checked values that a handler gets.
 import { isUtf8 } from 'node:buffer'
 import type { TObject } from '@sinclair/typebox'
-import { ApiError, invalidRequest } from './errors.ts'
-import { compileValidator, type Validator } from './schemas.ts'
+import { compileValidator, type Validator } from '../api/schemas.ts'
+import { ApiError, invalidRequest } from './problem.ts'
 
 const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*(?:utf-8|"utf-8")\s*)?$/i
 /** Longer numbers would lose digits. */

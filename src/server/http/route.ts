@@ -1,7 +1,7 @@
 // Runs in listeners and in `openapi`. The shape of a route: one declaration is validator, types, document and Allow.
 import type { Static, TObject, TSchema } from '@sinclair/typebox'
-import type { Context } from './context.ts'
-import type { ErrorCode } from './errors.ts'
+import type { Context } from '../api/context.ts'
+import type { ErrorCode } from './problem.ts'
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 

@@ -1,8 +1,8 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
-import { LISTENER_ROLE, MIGRATES } from '../workers/messages.ts'
-import { type Config, childEnvironment } from './config.ts'
-import { claim, isTaken, probePort } from './exclusive.ts'
-import type { Logger } from './log.ts'
+import { LISTENER_ROLE, MIGRATES } from '../../workers/messages.ts'
+import { type Config, childEnvironment } from '../config/config.ts'
+import type { Logger } from '../observe/log.ts'
+import { claim, isTaken, probePort } from './claims.ts'
 
 /**
  * Largest half of V8's young generation in a listener. V8's own limit of 16 doubles the memory under load and answers no
@@ -73,7 +73,7 @@ async function startListeners(
     const listener = await startListener(config, log, { migrates: true, signal })
     return { drain: () => listener.drain(), terminate: () => undefined }
   }
-  const { Supervisor } = await import('../workers/supervisor.ts')
+  const { Supervisor } = await import('../../workers/supervisor.ts')
   const supervisor = new Supervisor({
     entry,
     arguments: [LISTENER_ROLE],

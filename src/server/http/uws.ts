@@ -1,7 +1,7 @@
 // Runs in listeners. Finds a uWebSockets.js binary that loads on this machine.
 import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { presetEnvironment } from './config.ts'
+import { presetEnvironment } from '../config/config.ts'
 
 export type Uws = typeof import('uWebSockets.js')
 export type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'

@@ -1,8 +1,8 @@
 // Runs in every process. JSON lines on standard output, or readable ones on a terminal.
 import { createRequire } from 'node:module'
 import { type DestinationStream, type Logger, pino } from 'pino'
-import { withTimeout } from '../db/deadline.ts'
-import { describeError } from '../db/failures.ts'
+import { withTimeout } from '../../db/deadline.ts'
+import { describeError } from '../../db/failures.ts'
 
 export type { Logger } from 'pino'
 

@@ -1,8 +1,8 @@
 // Runs in listeners and in migrations. Owns the PostgreSQL connections of one process.
 import postgres from 'postgres'
-import { withTimeout } from './deadline.ts'
-import { DatabaseOverloadedError } from './failures.ts'
-import { formatInstant } from './instant.ts'
+import { withTimeout } from '../deadline.ts'
+import { DatabaseOverloadedError } from '../failures.ts'
+import { formatInstant } from '../instant.ts'
 
 type Sql = postgres.Sql<{ instant: string }>
 

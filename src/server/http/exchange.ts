@@ -4,10 +4,10 @@
 // throws reaches C++; no response is touched after its end; no body is held without a limit; nothing waits
 // without a deadline.
 import { randomBytes } from 'node:crypto'
-import { type AllowedOrigins, CRLF, corsLines, headerLines, statusLine } from './answer.ts'
-import { ApiError, invalidRequest, shed, toApiError } from './errors.ts'
-import type { Logger } from './log.ts'
-import { PendingList } from './pending.ts'
+import type { Logger } from '../observe/log.ts'
+import { type AllowedOrigins, CRLF, corsLines, headerLines, statusLine } from './headers.ts'
+import { PendingList } from './in-flight.ts'
+import { ApiError, invalidRequest, shed, toApiError } from './problem.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
 
 /** Largest request head, in bytes: room for a token, cookies and trace headers. */

@@ -3,9 +3,9 @@ import * as Type from '@sinclair/typebox'
 import { FormatRegistry, Kind, type TSchema, TypeRegistry } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import { type ValueError, ValueErrorType } from '@sinclair/typebox/errors'
-import { decodeCursor } from '../db/cursor.ts'
-import { isInstant } from '../db/instant.ts'
-import type { FieldError } from './errors.ts'
+import { decodeCursor } from '../../db/cursor.ts'
+import { isInstant } from '../../db/instant.ts'
+import type { FieldError } from '../http/problem.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 /** The pattern of HTML's e-mail input (WHATWG HTML, 4.10.5.1.5), with at least one dot in the domain. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { ignore } from './postgres-binaries.ts'
+import { ignore } from './binaries.ts'
 
 /** The first lines of PostgreSQL's postmaster.pid that matter here. */
 export interface PidFile {

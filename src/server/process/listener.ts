@@ -1,14 +1,14 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { setTimeout as delay } from 'node:timers/promises'
-import { installRoutes, routes } from './app.ts'
-import type { Config } from './config.ts'
-import { type Context, closeContext, createContext, warmContext } from './context.ts'
-import { Gate } from './exchange.ts'
+import { type Context, closeContext, createContext, warmContext } from '../api/context.ts'
+import type { Config } from '../config/config.ts'
+import { parseAllowedOrigins } from '../config/settings.ts'
+import { Gate } from '../http/exchange.ts'
+import { installRoutes, routes } from '../http/install.ts'
+import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
+import type { Logger } from '../observe/log.ts'
+import { VERSION } from '../root.ts'
 import { collectAlone, compactHeap } from './heap.ts'
-import type { Logger } from './log.ts'
-import { parseAllowedOrigins } from './settings.ts'
-import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from './uws.ts'
-import { VERSION } from './version.ts'
 
 const WARM_RETRY_MS = 250
 const DRAIN_POLL_MS = 20
@@ -78,7 +78,7 @@ function compactSoon(gate: Gate): void {
 
 /** Made when first asked for: most listeners never are. */
 async function readDocument(): Promise<unknown> {
-  const { buildDocument } = await import('./openapi.ts')
+  const { buildDocument } = await import('../http/openapi.ts')
   return buildDocument(routes, VERSION)
 }
 

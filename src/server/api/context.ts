@@ -1,10 +1,10 @@
 // Runs in listeners. The long-lived resources of one listener, built in one place and closed in reverse order.
-import { connect, type Database } from '../db/client.ts'
-import { createTasks, TASK_STATEMENTS, type Tasks } from '../db/tasks.ts'
-import { USER_STATEMENTS } from '../db/users.ts'
-import { createPasswordPool, type PasswordPool } from '../workers/password-pool.ts'
-import type { Config } from './config.ts'
-import type { Logger } from './log.ts'
+import { connect, type Database } from '../../db/driver/client.ts'
+import { createTasks, TASK_STATEMENTS, type Tasks } from '../../db/tasks.ts'
+import { USER_STATEMENTS } from '../../db/users.ts'
+import { createPasswordPool, type PasswordPool } from '../../workers/passwords/pool.ts'
+import type { Config } from '../config/config.ts'
+import type { Logger } from '../observe/log.ts'
 import { createTokens, type Tokens } from './tokens.ts'
 
 /** Beyond this a statement takes longer without costing less per row. */

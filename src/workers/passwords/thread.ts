@@ -1,8 +1,8 @@
 // Runs in the hash threads of a listener, nowhere else.
 import { setPriority } from 'node:os'
 import { hashSync, verifySync } from '@node-rs/argon2'
-import type { PasswordTask } from './messages.ts'
-import { PASSWORD_COSTS } from './password-costs.ts'
+import type { PasswordTask } from '../messages.ts'
+import { PASSWORD_COSTS } from './costs.ts'
 
 /** Added to the listener's nice value: a storm of logins must not slow the reads. */
 const NICENESS = 10

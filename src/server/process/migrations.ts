@@ -1,10 +1,8 @@
 // Runs in listeners and in `migrate`. Brings the schema of the database up to date.
-import { fileURLToPath } from 'node:url'
-import { migrate } from '../db/migrate.ts'
-import type { Config } from './config.ts'
-import type { Logger } from './log.ts'
-
-const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
+import { migrate } from '../../db/migrate.ts'
+import type { Config } from '../config/config.ts'
+import type { Logger } from '../observe/log.ts'
+import { MIGRATIONS_FOLDER } from '../root.ts'
 
 /** Applies pending migrations to `DATABASE_URL`; rejects when it cannot within `STARTUP_TIMEOUT_MS`. */
 export async function applyMigrations(

@@ -4,8 +4,8 @@ import {
   DatabaseOverloadedError,
   isOutage,
   isSchemaViolation,
-} from '../db/failures.ts'
-import { PasswordPoolFullError } from '../workers/password-pool.ts'
+} from '../../db/failures.ts'
+import { PasswordPoolFullError } from '../../workers/passwords/pool.ts'
 
 /** Every code that an answer can carry, with its status. Codes are stable: clients may rely on them. */
 export const STATUS_OF = {

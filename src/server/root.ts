@@ -1,0 +1,10 @@
+// Runs in every process. The one file that knows where the root of the checkout is: as deep below it as dist/server.
+import { fileURLToPath } from 'node:url'
+import manifest from '../../package.json' with { type: 'json' }
+
+export const VERSION: string = manifest.version
+
+/** The folder of `NNNN_name.sql` files. */
+export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
+export const README_FILE = fileURLToPath(new URL('../../README.md', import.meta.url))
+export const ENV_EXAMPLE_FILE = fileURLToPath(new URL('../../.env.example', import.meta.url))
