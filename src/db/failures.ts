@@ -1,5 +1,6 @@
 // Runs in every process. What a failure of the database means; knows the driver's errors by name, so that reading one
 // does not load the driver.
+import type { Violation } from './operation.ts'
 
 /** The fields of postgres.js' `PostgresError` that are used. */
 interface PostgresError extends Error {
@@ -17,25 +18,98 @@ export class DatabaseOverloadedError extends Error {
   override readonly name = 'DatabaseOverloadedError'
 }
 
-/** Thrown to calls that waited until nobody wanted their answer any more. */
+/** Thrown to calls that nobody waits for any more; they have not reached PostgreSQL. */
 export class CallExpiredError extends Error {
   override readonly name = 'CallExpiredError'
 }
 
-/** True when the failure says that PostgreSQL is away, not that the statement was wrong. */
-export function isOutage(error: unknown): boolean {
-  return OUTAGE_CODES.has(codeOf(error))
+/** Thrown when a statement violates a constraint whose meaning its operation knows. */
+export class ViolationError extends Error {
+  override readonly name = 'ViolationError'
+  readonly violation: Violation
+
+  constructor(violation: Violation, constraint: string, cause: unknown) {
+    super(`Violates ${constraint}`, { cause })
+    this.violation = violation
+  }
 }
 
-/** True when PostgreSQL itself refused the statement, which therefore changed nothing and may be tried in parts. */
-export function isRefusal(error: unknown): boolean {
+/**
+ * What follows from a failure:
+ * - `unreachable`: PostgreSQL, or one that takes writes, is not there; a write that was in flight may have happened.
+ * - `busy`: it is there and had no time, no room or no lock for the statement.
+ * - `retryable`: it gave the statement up in favour of another; the same statement can succeed at once.
+ * - `refused`: the statement is wrong or violates a constraint; it will be refused again.
+ */
+export type Failure = 'unreachable' | 'busy' | 'retryable' | 'refused'
+
+/** Somebody else holds the row. */
+const LOCK_NOT_AVAILABLE = '55P03'
+
+/** SQLSTATEs whose class says something else, and codes of the driver and of Node; by PostgreSQL's appendix A. */
+const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {
+  CONNECTION_CLOSED: 'unreachable',
+  CONNECTION_ENDED: 'unreachable',
+  CONNECTION_DESTROYED: 'unreachable',
+  CONNECT_TIMEOUT: 'unreachable',
+  ECONNREFUSED: 'unreachable',
+  ECONNRESET: 'unreachable',
+  EHOSTUNREACH: 'unreachable',
+  ENETUNREACH: 'unreachable',
+  ENOENT: 'unreachable',
+  ENOTFOUND: 'unreachable',
+  EAI_AGAIN: 'unreachable',
+  EPIPE: 'unreachable',
+  ETIMEDOUT: 'unreachable',
+  // A standby that only reads: the primary is elsewhere by now.
+  '25006': 'unreachable',
+  // Too many connections: none for us.
+  '53300': 'unreachable',
+  [LOCK_NOT_AVAILABLE]: 'busy',
+  // A statement that ran into its timeout, or was cancelled by an administrator.
+  '57014': 'busy',
+  '57P01': 'unreachable',
+  '57P02': 'unreachable',
+  '57P03': 'unreachable',
+  '57P05': 'unreachable',
+}
+
+/** By the first two characters of an SQLSTATE; classes that are not here are `refused`. */
+const FAILURE_OF_CLASS: Readonly<Record<string, Failure>> = {
+  '08': 'unreachable',
+  '40': 'retryable',
+  // Insufficient resources: memory, disk.
+  '53': 'busy',
+  // Errors outside PostgreSQL: a disk that fails.
+  '58': 'busy',
+}
+
+/** What a failure means, or `undefined` when it does not come from the database. */
+export function classify(error: unknown): Failure | undefined {
+  const code = codeOf(error)
+  const known = FAILURE_OF_CODE[code]
+  if (known) return known
+  return isPostgresError(error) ? (FAILURE_OF_CLASS[code.slice(0, 2)] ?? 'refused') : undefined
+}
+
+/**
+ * True when a batch that failed may be run call by call: PostgreSQL itself turned it down, so it changed nothing, and
+ * the calls can have different fates.
+ */
+export function mayRunApart(error: unknown): boolean {
   if (!isPostgresError(error)) return false
-  return error.code === LOCK_NOT_AVAILABLE || !isOutage(error)
+  const failure = classify(error)
+  return failure === 'refused' || failure === 'retryable' || error.code === LOCK_NOT_AVAILABLE
 }
 
-/** True when PostgreSQL refused a row because of the constraint of this name. */
-export function isSchemaViolation(error: unknown, constraint: string): boolean {
-  return isPostgresError(error) && error.constraint_name === constraint
+/** The error to hand to a caller: the violation where `violations` knows the constraint, else the error itself. */
+export function explainViolation(
+  error: unknown,
+  violations: Readonly<Record<string, Violation>>,
+): unknown {
+  const constraint = isPostgresError(error) ? error.constraint_name : undefined
+  const violation = constraint === undefined ? undefined : violations[constraint]
+  return violation && constraint ? new ViolationError(violation, constraint, error) : error
 }
 
 /**
@@ -48,39 +122,6 @@ export function describeError(error: unknown): Record<string, unknown> | undefin
   const text = code.startsWith('22') ? 'Data exception' : message
   return { message: text, code, severity, constraint_name, table_name, column_name, routine }
 }
-
-/** Somebody else holds the row; a batch is split over it, a single call is told to come back. */
-const LOCK_NOT_AVAILABLE = '55P03'
-
-/** Driver codes of a lost or refused connection, and SQLSTATEs of a server that is away or going away. */
-const OUTAGE_CODES = new Set([
-  'CONNECTION_CLOSED',
-  'CONNECTION_ENDED',
-  'CONNECTION_DESTROYED',
-  'CONNECT_TIMEOUT',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOENT',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EPIPE',
-  'ETIMEDOUT',
-  '08000',
-  '08001',
-  '08003',
-  '08004',
-  '08006',
-  '25006',
-  '53300',
-  LOCK_NOT_AVAILABLE,
-  '57014',
-  '57P01',
-  '57P02',
-  '57P03',
-  '57P05',
-])
 
 function codeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { openClient } from './driver/client.ts'
-import { isOutage } from './failures.ts'
+import { classify } from './failures.ts'
 
 /** Key of the advisory lock; any constant does, as long as every node uses it. */
 const LOCK_KEY = 7_461_736_101
@@ -31,7 +31,7 @@ export async function migrate(options: MigrateOptions): Promise<void> {
       return
     } catch (error) {
       options.signal?.throwIfAborted()
-      if (!isOutage(error)) throw error
+      if (!isTransient(error)) throw error
       if (Date.now() > deadline) {
         throw new Error(`Cannot reach PostgreSQL within ${options.timeoutMs} ms`, { cause: error })
       }
@@ -104,4 +104,9 @@ async function readPending(folder: string, sql: ReturnType<typeof openClient>) {
     }
   })
   return migrations.filter(({ name }) => !checksums.has(name))
+}
+
+function isTransient(error: unknown): boolean {
+  const failure = classify(error)
+  return failure === 'unreachable' || failure === 'busy'
 }

@@ -1,40 +1,36 @@
-// Runs in listeners. The statements on tasks; each carries user_id, so "not yours" equals "not found".
-import { Batcher, type Batching, type BatchLimits } from './batch.ts'
+// Runs in listeners. The operations on tasks; each carries user_id, so "not yours" equals "not found".
 import type { Cursor } from './cursor.ts'
-import { type Database, type Parameter, type Statement, statement } from './driver/client.ts'
 import { newId } from './id.ts'
+import { batched, type Operation, type PositionedRow, type SqlType, single } from './operation.ts'
+import type { AccountCall, Queue } from './queue.ts'
 
-export type TaskStatus = 'todo' | 'in_progress' | 'done' | 'cancelled'
-export type Priority = 'low' | 'medium' | 'high' | 'critical'
+export const TASK_STATUSES = ['todo', 'in_progress', 'done', 'cancelled'] as const
+export const PRIORITIES = ['low', 'medium', 'high', 'critical'] as const
 
-/** A task as clients see it; times are RFC 3339 UTC with the microseconds PostgreSQL keeps. */
-export interface Task {
-  id: string
-  user_id: string
+export type TaskStatus = (typeof TASK_STATUSES)[number]
+export type Priority = (typeof PRIORITIES)[number]
+
+/** What clients write; times are RFC 3339 UTC with the microseconds that PostgreSQL keeps. */
+export interface TaskFields {
   title: string
   description: string | null
   status: TaskStatus
   priority: Priority
   due_at: string | null
+}
+
+/** A task as clients see it. */
+export interface Task extends TaskFields {
+  id: string
+  user_id: string
   created_at: string
   updated_at: string
 }
 
-export interface NewTask {
-  title: string
-  description?: string | null
-  priority?: Priority
-  due_at?: string | null
-}
+export type NewTask = Pick<TaskFields, 'title'> & Partial<Omit<TaskFields, 'title' | 'status'>>
 
-/** Absent leaves a field as it is; `null` clears it. */
-export interface TaskChanges {
-  title?: string
-  description?: string | null
-  status?: TaskStatus
-  priority?: Priority
-  due_at?: string | null
-}
+/** An absent field stays as it is; `null` clears it. */
+export type TaskChanges = Partial<TaskFields>
 
 export interface TaskPage {
   status?: TaskStatus
@@ -44,243 +40,225 @@ export interface TaskPage {
   offset: number
 }
 
-/** The statements on tasks of one listener. */
-export interface Tasks {
-  find(userId: string, id: string): Promise<Task | undefined>
-  /** Newest first. */
-  list(userId: string, page: TaskPage): Promise<Task[]>
-  /** Rejects on `tasks_user_id_fkey` when the account is gone. */
-  insert(userId: string, task: NewTask): Promise<Task>
-  update(userId: string, id: string, changes: TaskChanges): Promise<Task | undefined>
-  /** True when there was such a task. */
-  delete(userId: string, id: string): Promise<boolean>
+/** A page as it is sent: the JSON of an array of `Task`, how many there are, and where the next page starts. */
+export interface TaskList {
+  json: string
+  count: number
+  last: Cursor | undefined
 }
 
-// Without id and user_id, which the caller knows.
-const COLUMNS = 't.title, t.description, t.status, t.priority, t.due_at, t.created_at, t.updated_at'
+/** The columns of a task that are not in its key, which the caller knows. */
+type TaskRow = Omit<Task, 'id' | 'user_id'>
+type ListedRow = Omit<Task, 'user_id'>
 
-const FIND_TASK = statement(`select ${COLUMNS} from tasks t where t.user_id = $1 and t.id = $2`)
+const KEY = { user_id: 'uuid', id: 'uuid' } as const
+const FIELDS = {
+  title: 'text',
+  description: 'text',
+  status: 'task_status',
+  priority: 'priority',
+  due_at: 'timestamptz',
+} as const satisfies Record<keyof TaskFields, SqlType>
+const COLUMNS = [...Object.keys(FIELDS), 'created_at', 'updated_at']
+  .map((name) => `t.${name}`)
+  .join(', ')
 
-const FIND_TASKS = statement(`
-  select w.n, ${COLUMNS}
-  from unnest($1::uuid[], $2::uuid[]) with ordinality as w (user_id, id, n)
-  join tasks t on t.user_id = w.user_id and t.id = w.id`)
+const BY_KEY = { index: 'tasks_pkey', by: ['user_id', 'id'] }
+const PAGE_BY = ['user_id', 'ROW(created_at, id)']
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
-const LIST_TASKS = statement(`
-  select t.id, ${COLUMNS} from tasks t where t.user_id = $1
-  and (t.created_at, t.id) < ($2::timestamptz, $3::uuid)
-  order by t.created_at desc, t.id desc limit $4 offset $5`)
+// Type aliases, not interfaces: only aliases are assignable to the record of parameters.
+type TaskKey = { user_id: string; id: string }
+type Page = {
+  user_id: string
+  after_at: string
+  after_id: string
+  page_limit: number
+  page_offset: number
+}
+type Insertion = TaskKey & Omit<TaskFields, 'status'>
+type Clearable = {
+  [Name in keyof TaskFields]: null extends TaskFields[Name] ? Name : never
+}[keyof TaskFields]
+/** `null` leaves a field as it is, or clears it where its flag says that it was given. */
+type Update = TaskKey & { [Name in keyof TaskFields]: TaskFields[Name] | null } & {
+  [Name in Clearable as `${Name}_given`]: 0 | 1
+}
 
-const LIST_TASKS_BY_STATUS = statement(`
-  select t.id, ${COLUMNS} from tasks t where t.user_id = $1 and t.status = $6
-  and (t.created_at, t.id) < ($2::timestamptz, $3::uuid)
-  order by t.created_at desc, t.id desc limit $4 offset $5`)
+const PAGE = {
+  user_id: 'uuid',
+  after_at: 'timestamptz',
+  after_id: 'uuid',
+  page_limit: 'int',
+  page_offset: 'int',
+} as const
 
-const INSERT_TASK = statement(`
-  insert into tasks as t (user_id, id, title, description, priority, due_at)
-  values ($1, $2, $3, $4, $5, $6)
-  returning ${COLUMNS}`)
+/** Numbers, because the driver can turn a true parameter into false when it retries (#1197). */
+const GIVEN = { description_given: 'int', due_at_given: 'int' } as const satisfies Record<
+  `${Clearable}_given`,
+  SqlType
+>
+const CHANGES = Object.keys(FIELDS)
+  .map((name) =>
+    `${name}_given` in GIVEN
+      ? `${name} = case when input.${name}_given = 1 then input.${name} else t.${name} end`
+      : `${name} = coalesce(input.${name}, t.${name})`,
+  )
+  .join(', ')
 
-const INSERT_TASKS = statement(`
-  insert into tasks as t (user_id, id, title, description, priority, due_at)
-  select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::priority[], $6::timestamptz[])
-  returning array_position($2::uuid[], t.id) as n, ${COLUMNS}`)
+const operations = {
+  find: batched({
+    name: 'find_task',
+    parameters: KEY,
+    lookup: BY_KEY,
+    text: `select input.n, ${COLUMNS} from input join tasks t on t.user_id = input.user_id and t.id = input.id`,
+    read: firstTask,
+  }),
+  // Without batches: a list costs so much more than what a batch saves that batches of lists were slower.
+  list: single({
+    name: 'list_tasks',
+    parameters: PAGE,
+    lookup: { index: 'tasks_newest_idx', by: PAGE_BY },
+    text: ({ user_id, after_at, after_id, page_limit, page_offset }) => `
+      select t.id, ${COLUMNS} from tasks t where t.user_id = ${user_id}
+      and (t.created_at, t.id) < (${after_at}, ${after_id})
+      order by t.created_at desc, t.id desc limit ${page_limit} offset ${page_offset}`,
+    read: readPage,
+  }),
+  listByStatus: single({
+    name: 'list_tasks_by_status',
+    parameters: { ...PAGE, status: FIELDS.status },
+    lookup: { index: 'tasks_status_newest_idx', by: [...PAGE_BY, 'status'] },
+    text: ({ user_id, after_at, after_id, page_limit, page_offset, status }) => `
+      select t.id, ${COLUMNS} from tasks t where t.user_id = ${user_id} and t.status = ${status}
+      and (t.created_at, t.id) < (${after_at}, ${after_id})
+      order by t.created_at desc, t.id desc limit ${page_limit} offset ${page_offset}`,
+    read: (rows: readonly ListedRow[], input: Page & { status: TaskStatus }) =>
+      readPage(rows, input),
+  }),
+  insert: batched({
+    name: 'insert_task',
+    parameters: {
+      ...KEY,
+      title: FIELDS.title,
+      description: FIELDS.description,
+      priority: FIELDS.priority,
+      due_at: FIELDS.due_at,
+    } satisfies Record<keyof Insertion, SqlType>,
+    violations: { tasks_user_id_fkey: 'account_gone' },
+    text: ({ names, positionOf }) => `
+      insert into tasks as t (${names}) select ${names} from input
+      returning ${positionOf('id', 't.id')} as n, ${COLUMNS}`,
+    read: (rows: readonly (TaskRow & PositionedRow)[], input: Insertion) => {
+      const task = firstTask(rows, input)
+      if (!task) throw new Error('PostgreSQL returned no row for an insert')
+      return task
+    },
+  }),
+  update: batched({
+    name: 'update_task',
+    parameters: { ...KEY, ...FIELDS, ...GIVEN } satisfies Record<keyof Update, SqlType>,
+    lookup: BY_KEY,
+    text: `
+      update tasks t set ${CHANGES}
+      from input where t.user_id = input.user_id and t.id = input.id
+      returning input.n, ${COLUMNS}`,
+    rowOf,
+    read: (rows: readonly (TaskRow & PositionedRow)[], input: Update) => firstTask(rows, input),
+  }),
+  delete: batched({
+    name: 'delete_task',
+    parameters: KEY,
+    lookup: BY_KEY,
+    text: `
+      delete from tasks t using input where t.user_id = input.user_id and t.id = input.id
+      returning input.n`,
+    rowOf,
+    read: (rows: readonly PositionedRow[]) => rows.length > 0,
+  }),
+}
 
-// $5 and $9 say that description and due_at are given: null alone could not tell "clear" from "leave".
-const UPDATE_TASK = statement(`
-  update tasks t set
-    title = coalesce($3, title),
-    description = case when $5::text = 'given' then $4 else description end,
-    status = coalesce($6, status),
-    priority = coalesce($7, priority),
-    due_at = case when $9::text = 'given' then $8 else due_at end
-  where user_id = $1 and id = $2
-  returning ${COLUMNS}`)
+/** Every operation on tasks, for whoever prepares or tests them all. */
+export const taskOperations: readonly Operation<never>[] = Object.values(operations)
 
-const UPDATE_TASKS = statement(`
-  update tasks t set
-    title = coalesce(c.title, t.title),
-    description = case when c.description_is = 'given' then c.description else t.description end,
-    status = coalesce(c.status, t.status),
-    priority = coalesce(c.priority, t.priority),
-    due_at = case when c.due_at_is = 'given' then c.due_at else t.due_at end
-  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::task_status[],
-    $7::priority[], $8::timestamptz[], $9::text[]) with ordinality
-    as c (user_id, id, title, description, description_is, status, priority, due_at, due_at_is, n)
-  where t.user_id = c.user_id and t.id = c.id
-  returning c.n, ${COLUMNS}`)
+export function findTask(queue: Queue, call: AccountCall, id: string): Promise<Task | undefined> {
+  return queue.run(call, operations.find, keyOf(call, id))
+}
 
-const DELETE_TASK = statement('delete from tasks where user_id = $1 and id = $2 returning 1 as n')
+/** Newest first. */
+export function listTasks(queue: Queue, call: AccountCall, page: TaskPage): Promise<TaskList> {
+  const { status, after, limit, offset } = page
+  const input = {
+    user_id: call.caller,
+    // The first page is behind the end of time.
+    after_at: after?.created_at ?? 'infinity',
+    after_id: after?.id ?? LAST_ID,
+    page_limit: limit,
+    page_offset: offset,
+  }
+  if (status === undefined) return queue.run(call, operations.list, input)
+  return queue.run(call, operations.listByStatus, { ...input, status })
+}
 
-const DELETE_TASKS = statement(`
-  delete from tasks t using unnest($1::uuid[], $2::uuid[]) with ordinality as c (user_id, id, n)
-  where t.user_id = c.user_id and t.id = c.id
-  returning c.n`)
+/** Rejects with the violation `account_gone` when the caller's account was deleted. */
+export function insertTask(queue: Queue, call: AccountCall, task: NewTask): Promise<Task> {
+  const { title, description = null, priority = 'medium', due_at = null } = task
+  const input = { user_id: call.caller, id: newId(), title, description, priority, due_at }
+  return queue.run(call, operations.insert, input)
+}
 
-export const TASK_STATEMENTS = {
-  FIND_TASK,
-  FIND_TASKS,
-  LIST_TASKS,
-  LIST_TASKS_BY_STATUS,
-  INSERT_TASK,
-  INSERT_TASKS,
-  UPDATE_TASK,
-  UPDATE_TASKS,
-  DELETE_TASK,
-  DELETE_TASKS,
-} satisfies Record<string, Statement>
+export function updateTask(
+  queue: Queue,
+  call: AccountCall,
+  id: string,
+  changes: TaskChanges,
+): Promise<Task | undefined> {
+  const { title = null, description, status = null, priority = null, due_at } = changes
+  return queue.run(call, operations.update, {
+    ...keyOf(call, id),
+    title,
+    description: description ?? null,
+    status,
+    priority,
+    due_at: due_at ?? null,
+    description_given: description === undefined ? 0 : 1,
+    due_at_given: due_at === undefined ? 0 : 1,
+  })
+}
 
-/** The columns of a task that are not in its key. */
-type TaskColumns = Omit<Task, 'id' | 'user_id'>
-type ListedColumns = Omit<Task, 'user_id'>
+/** True when there was such a task. */
+export function deleteTask(queue: Queue, call: AccountCall, id: string): Promise<boolean> {
+  return queue.run(call, operations.delete, keyOf(call, id))
+}
 
 /** Ids in lower case, as PostgreSQL writes them. */
-interface TaskKey {
-  user_id: string
-  id: string
-}
-
-interface Listing {
-  user_id: string
-  page: TaskPage
-}
-
-interface Insertion extends TaskKey {
-  task: NewTask
-}
-
-interface Update extends TaskKey {
-  changes: TaskChanges
-}
-
-const FINDING: Batching<TaskKey> = {
-  one: FIND_TASK,
-  many: FIND_TASKS,
-  values: keyValues,
-  accountOf,
-}
-
-// Without batches: a list costs so much more than what a batch saves that batches of lists were slower.
-const LISTING: Batching<Listing> = {
-  one: LIST_TASKS,
-  values: pageValues,
-  accountOf,
-}
-
-const LISTING_BY_STATUS: Batching<Listing> = {
-  ...LISTING,
-  one: LIST_TASKS_BY_STATUS,
-  values: (listing) => [...pageValues(listing), listing.page.status ?? null],
-}
-
-const INSERTING: Batching<Insertion> = {
-  one: INSERT_TASK,
-  many: INSERT_TASKS,
-  values: ({ user_id, id, task }) => [
-    user_id,
-    id,
-    task.title,
-    task.description ?? null,
-    task.priority ?? 'medium',
-    task.due_at ?? null,
-  ],
-  accountOf,
-}
-
-const UPDATING: Batching<Update> = {
-  one: UPDATE_TASK,
-  many: UPDATE_TASKS,
-  values: ({ user_id, id, changes }) => [
-    user_id,
-    id,
-    changes.title ?? null,
-    changes.description ?? null,
-    presence(changes.description),
-    changes.status ?? null,
-    changes.priority ?? null,
-    changes.due_at ?? null,
-    presence(changes.due_at),
-  ],
-  accountOf,
-  rowOf,
-}
-
-const DELETING: Batching<TaskKey> = {
-  one: DELETE_TASK,
-  many: DELETE_TASKS,
-  values: keyValues,
-  accountOf,
-  rowOf,
-}
-
-export function createTasks(db: Database, limits: BatchLimits): Tasks {
-  const finds = new Batcher<TaskKey, TaskColumns>(db, FINDING, limits)
-  const lists = new Batcher<Listing, ListedColumns>(db, LISTING, limits)
-  const listsByStatus = new Batcher<Listing, ListedColumns>(db, LISTING_BY_STATUS, limits)
-  const inserts = new Batcher<Insertion, TaskColumns>(db, INSERTING, limits)
-  const updates = new Batcher<Update, TaskColumns>(db, UPDATING, limits)
-  const deletes = new Batcher<TaskKey, object>(db, DELETING, limits)
-  return {
-    find: async (user_id, givenId) => {
-      const id = givenId.toLowerCase()
-      const [row] = await finds.call({ user_id, id })
-      return row && toTask(id, user_id, row)
-    },
-    list: async (user_id, page) => {
-      const rows = await (page.status === undefined ? lists : listsByStatus).call({ user_id, page })
-      const tasks = rows.map((row) => toTask(row.id, user_id, row))
-      // The promises that the rows came through are old for the collector by now and keep what they hold until a major
-      // collection, dead or not. Emptied here, and the tasks after JSON.stringify: a sixth of the CPU of a list.
-      rows.length = 0
-      return tasks
-    },
-    insert: async (user_id, task) => {
-      const id = newId()
-      const [row] = await inserts.call({ user_id, id, task })
-      if (!row) throw new Error('PostgreSQL returned no row for an insert')
-      return toTask(id, user_id, row)
-    },
-    update: async (user_id, givenId, changes) => {
-      const id = givenId.toLowerCase()
-      const [row] = await updates.call({ user_id, id, changes })
-      return row && toTask(id, user_id, row)
-    },
-    delete: async (user_id, id) => {
-      const rows = await deletes.call({ user_id, id: id.toLowerCase() })
-      return rows.length > 0
-    },
-  }
-}
-
-/**
- * JSON.stringify of this is what clients get. Letting PostgreSQL write the JSON was measured: it took 5 us more of
- * PostgreSQL for one task and 59 us for twenty, and saved less than that here.
- */
-function toTask(id: string, user_id: string, row: TaskColumns): Task {
-  const { title, description, status, priority, due_at, created_at, updated_at } = row
-  return { id, user_id, title, description, status, priority, due_at, created_at, updated_at }
-}
-
-function accountOf({ user_id }: { user_id: string }): string {
-  return user_id
+function keyOf({ caller }: AccountCall, id: string): TaskKey {
+  return { user_id: caller, id: id.toLowerCase() }
 }
 
 function rowOf({ user_id, id }: TaskKey): string {
   return user_id + id
 }
 
-function keyValues({ user_id, id }: TaskKey): Parameter[] {
-  return [user_id, id]
+function firstTask([row]: readonly TaskRow[], { id, user_id }: TaskKey): Task | undefined {
+  return row && toTask(id, user_id, row)
 }
 
-/** The first page is behind the end of time. */
-function pageValues({ user_id, page: { after, limit, offset } }: Listing): Parameter[] {
-  return [user_id, after?.created_at ?? 'infinity', after?.id ?? LAST_ID, limit, offset]
+/**
+ * The page as text at once: what a promise resolves with stays in memory until a major collection, dead or not, and one
+ * string is less to keep than a hundred and sixty. Letting PostgreSQL write the JSON was measured: it took 59 us more of
+ * PostgreSQL for twenty tasks, and saved less than that here.
+ */
+function readPage(rows: readonly ListedRow[], { user_id }: Page): TaskList {
+  const last = rows.at(-1)
+  return {
+    json: JSON.stringify(rows.map((row) => toTask(row.id, user_id, row))),
+    count: rows.length,
+    last: last && { created_at: last.created_at, id: last.id },
+  }
 }
 
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-
-/** Text, not boolean: the driver can turn a true parameter into false when it retries (#1197). */
-function presence(value: unknown): string | null {
-  return value === undefined ? null : 'given'
+function toTask(id: string, user_id: string, row: TaskRow): Task {
+  const { title, description, status, priority, due_at, created_at, updated_at } = row
+  return { id, user_id, title, description, status, priority, due_at, created_at, updated_at }
 }

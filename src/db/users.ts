@@ -1,60 +1,79 @@
-// Runs in listeners. The statements on accounts.
-import { type Database, type Statement, statement } from './driver/client.ts'
+// Runs in listeners. The operations on accounts.
 import { newId } from './id.ts'
+import { type Operation, single } from './operation.ts'
+import type { Call, Queue } from './queue.ts'
 
 /** An account as clients see it; times are RFC 3339 UTC. */
-export interface UserRow {
+export interface User {
   id: string
   email: string
   created_at: string
 }
 
-export interface CredentialsRow extends UserRow {
+export interface Credentials extends User {
   password_hash: string
 }
 
-const INSERT_USER = statement(`
-  insert into users (id, email, password_hash) values ($1, $2, $3)
-  on conflict do nothing
-  returning id, email, created_at`)
+const operations = {
+  insert: single({
+    name: 'insert_user',
+    parameters: { id: 'uuid', email: 'text', password_hash: 'text' },
+    text: ({ id, email, password_hash }) => `
+      insert into users (id, email, password_hash) values (${id}, ${email}, ${password_hash})
+      on conflict do nothing
+      returning id, email, created_at`,
+    read: ([row]: readonly User[]) => row,
+  }),
+  findCredentials: single({
+    name: 'find_credentials',
+    parameters: { email: 'text' },
+    lookup: { index: 'users_email_key', by: ['lower(email)'] },
+    text: ({ email }) => `
+      select id, email, created_at, password_hash from users where lower(email) = lower(${email})`,
+    read: ([row]: readonly Credentials[]) => row,
+  }),
+  // The old hash guards against a second login that has renewed it meanwhile.
+  updatePasswordHash: single({
+    name: 'update_password_hash',
+    parameters: { id: 'uuid', old_hash: 'text', new_hash: 'text' },
+    lookup: { index: 'users_pkey', by: ['id'] },
+    text: ({ id, old_hash, new_hash }) => `
+      update users set password_hash = ${new_hash} where id = ${id} and password_hash = ${old_hash}
+      returning id`,
+    read: (rows: readonly object[]) => rows.length > 0,
+  }),
+}
 
-const FIND_CREDENTIALS = statement(`
-  select id, email, created_at, password_hash from users where lower(email) = lower($1)`)
-
-// The old hash guards against a second login that has renewed it meanwhile.
-const UPDATE_PASSWORD_HASH = statement(`
-  update users set password_hash = $3 where id = $1 and password_hash = $2 returning id`)
-
-export const USER_STATEMENTS = {
-  INSERT_USER,
-  FIND_CREDENTIALS,
-  UPDATE_PASSWORD_HASH,
-} satisfies Record<string, Statement>
+/** Every operation on accounts, for whoever prepares or tests them all. */
+export const userOperations: readonly Operation<never>[] = Object.values(operations)
 
 /** The new account, or `undefined` when the address is taken (case-insensitive). */
-export async function insertUser(
-  db: Database,
-  user: { email: string; passwordHash: string },
-): Promise<UserRow | undefined> {
-  const rows = await db.run<UserRow>(INSERT_USER, [newId(), user.email, user.passwordHash])
-  return rows[0]
+export function insertUser(
+  queue: Queue,
+  call: Call,
+  { email, passwordHash }: { email: string; passwordHash: string },
+): Promise<User | undefined> {
+  return queue.run(call, operations.insert, { id: newId(), email, password_hash: passwordHash })
 }
 
 /** The account and password hash of an address (case-insensitive). */
-export async function findCredentials(
-  db: Database,
+export function findCredentials(
+  queue: Queue,
+  call: Call,
   email: string,
-): Promise<CredentialsRow | undefined> {
-  const rows = await db.run<CredentialsRow>(FIND_CREDENTIALS, [email])
-  return rows[0]
+): Promise<Credentials | undefined> {
+  return queue.run(call, operations.findCredentials, { email })
 }
 
-/** Replaces `oldHash`; does nothing when it is no longer the one in force. */
-export async function updatePasswordHash(
-  db: Database,
-  userId: string,
-  oldHash: string,
-  newHash: string,
-): Promise<void> {
-  await db.run(UPDATE_PASSWORD_HASH, [userId, oldHash, newHash])
+/** Replaces `oldHash`. False when it is no longer the one in force, which changes nothing. */
+export function updatePasswordHash(
+  queue: Queue,
+  call: Call,
+  { userId, oldHash, newHash }: { userId: string; oldHash: string; newHash: string },
+): Promise<boolean> {
+  return queue.run(call, operations.updatePasswordHash, {
+    id: userId,
+    old_hash: oldHash,
+    new_hash: newHash,
+  })
 }

@@ -1,9 +1,11 @@
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { arrayLiteral } from '../../src/db/batch.ts'
-import { connect, type Database } from '../../src/db/driver/client.ts'
-import { createTasks, type Task, type TaskChanges, type Tasks } from '../../src/db/tasks.ts'
+import { arrayLiteral } from '../../src/db/arrays.ts'
+import { openPool, type Pool } from '../../src/db/driver/pool.ts'
+import { Queue } from '../../src/db/queue.ts'
+import type { Task, TaskChanges } from '../../src/db/tasks.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { type Tasks, tasksOf } from '../support/tasks.ts'
 
 const USERS = Array.from({ length: 4 }, (_, index) => `01a2024a-0000-7000-8000-00000000000${index}`)
 const NOBODY = '01a2024a-0000-7000-8000-0000000000ff'
@@ -11,7 +13,7 @@ const RUNS = 60
 const TIMEOUT_MS = 120_000
 
 let database: TestDatabase
-let db: Database
+let db: Pool
 
 beforeAll(async () => {
   database = await createDatabase()
@@ -20,10 +22,9 @@ beforeAll(async () => {
       `insert into users (id, email, password_hash) values ('${id}', '${id}@example.com', 'x')`,
     )
   }
-  db = connect({
+  db = openPool({
     url: database.url,
     connections: 2,
-    queueMax: 1000,
     statementTimeoutMs: 5000,
     connectTimeoutMs: 5000,
     applicationName: 'batch test',
@@ -35,8 +36,8 @@ afterAll(async () => {
   await database.drop()
 })
 
-function openTasks(on: Database, callsMax = 128, queueMax = 1000): Tasks {
-  return createTasks(on, { callsMax, queueMax, waitMsMax: 10_000 })
+function openTasks(on: Pool, batchCallsMax = 128, callsMax = 1000): Tasks {
+  return tasksOf(new Queue(on, { batchCallsMax, callsMax }))
 }
 
 type Operation =
@@ -245,10 +246,9 @@ test('changes of one row are all applied, one after the other', async () => {
 })
 
 test('a row that somebody else has locked holds up nobody but its own change', async () => {
-  const impatient = connect({
+  const impatient = openPool({
     url: database.url,
     connections: 2,
-    queueMax: 1000,
     statementTimeoutMs: 600,
     connectTimeoutMs: 5000,
     applicationName: 'batch lock test',
@@ -276,13 +276,12 @@ test('a row that somebody else has locked holds up nobody but its own change', a
 
 describe('calls that wait', () => {
   const QUEUE_MAX = 20
-  let narrow: Database
+  let narrow: Pool
 
   beforeAll(() => {
-    narrow = connect({
+    narrow = openPool({
       url: database.url,
       connections: 1,
-      queueMax: QUEUE_MAX,
       statementTimeoutMs: 5000,
       connectTimeoutMs: 5000,
       applicationName: 'batch limit test',
@@ -328,7 +327,8 @@ describe('calls that wait', () => {
   })
 
   test('are given up when nobody waits for them any more', async () => {
-    const tasks = createTasks(db, { callsMax: 128, queueMax: 1000, waitMsMax: 100 })
+    const queue = new Queue(db, { batchCallsMax: 128, callsMax: 1000 })
+    const tasks = tasksOf(queue, 100)
     const owner = USERS[0] ?? ''
     const { id } = await tasks.insert(owner, { title: 'x' })
     const holding = database.query(

@@ -1,67 +1,35 @@
 // How PostgreSQL runs the service's statements when there is a lot in the tables.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { arrayLiteral } from '../../src/db/batch.ts'
-import type { Parameter } from '../../src/db/driver/client.ts'
-import { TASK_STATEMENTS } from '../../src/db/tasks.ts'
-import { USER_STATEMENTS } from '../../src/db/users.ts'
+import { type Operation, type SqlType, statementsOf } from '../../src/db/operation.ts'
+import { operations } from '../../src/server/api/context.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
-const STATEMENTS = { ...TASK_STATEMENTS, ...USER_STATEMENTS }
 const USERS = 2000
 const TASKS_PER_USER = 500
 const FILL_TIMEOUT_MS = 120_000
 
-const userIds = [1, 2, 3].map((number) => uuid('01a2024a-0000-7000-8000', number))
-const taskIds = [1, 2, 3].map((number) => uuid('01a2024b-0000-7000-8000', number))
-const [userId = '', taskId = ''] = [userIds[0], taskIds[0]]
-const users = arrayLiteral(userIds)
-const tasks = arrayLiteral(taskIds)
-const nulls = arrayLiteral([null, null, null])
 const TIME = '2026-06-01T00:00:00Z'
+/** A value of each type; a generic plan is the same for all values. */
+const SAMPLES: Record<SqlType, string> = {
+  uuid: uuid('01a2024a-0000-7000-8000', 1),
+  text: 'title',
+  int: '20',
+  timestamptz: TIME,
+  task_status: 'done',
+  priority: 'low',
+}
 
 interface Case {
-  values: Parameter[]
-  /** The index of every scan of a table; absent when there is nothing to look up. */
-  index?: string
-  /** What the index is asked for; the rest of a `where` would be a filter over all that it finds. */
-  condition?: readonly string[]
+  operation: Operation<never>
+  form: 'one' | 'many'
 }
 
-const KEY = { index: 'tasks_pkey', condition: ['user_id', 'id'] }
-const PAGE = ['user_id', 'ROW(created_at, id)']
-
-const CASES: Record<keyof typeof STATEMENTS, Case> = {
-  FIND_TASK: { values: [userId, taskId], ...KEY },
-  FIND_TASKS: { values: [users, tasks], ...KEY },
-  LIST_TASKS: {
-    values: [userId, TIME, taskId, 20, 0],
-    index: 'tasks_newest_idx',
-    condition: PAGE,
-  },
-  LIST_TASKS_BY_STATUS: {
-    values: [userId, TIME, taskId, 20, 0, 'done'],
-    index: 'tasks_status_newest_idx',
-    condition: [...PAGE, 'status'],
-  },
-  INSERT_TASK: { values: [userId, taskId, 'title', null, 'low', null] },
-  INSERT_TASKS: {
-    values: [users, tasks, '{a,b,c}', nulls, '{low,medium,high}', nulls],
-  },
-  UPDATE_TASK: { values: [userId, taskId, 'title', null, null, null, null, null, null], ...KEY },
-  UPDATE_TASKS: {
-    values: [users, tasks, '{a,b,c}', nulls, nulls, nulls, nulls, nulls, nulls],
-    ...KEY,
-  },
-  DELETE_TASK: { values: [userId, taskId], ...KEY },
-  DELETE_TASKS: { values: [users, tasks], ...KEY },
-  INSERT_USER: { values: [uuid('01a2024c-0000-7000-8000', 1), 'new@example.com', 'x'] },
-  FIND_CREDENTIALS: {
-    values: ['User7@Example.com'],
-    index: 'users_email_key',
-    condition: ['lower(email)'],
-  },
-  UPDATE_PASSWORD_HASH: { values: [userId, 'x', 'y'], index: 'users_pkey', condition: ['id'] },
-}
+/** Every statement of the service: each operation in each of its forms. */
+const CASES = operations.flatMap((operation): [string, Case][] => {
+  const one: [string, Case] = [`${operation.name} for one call`, { operation, form: 'one' }]
+  if (!operation.many) return [one]
+  return [one, [`${operation.name} for many calls`, { operation, form: 'many' }]]
+})
 
 interface PlanNode {
   'Node Type': string
@@ -118,14 +86,16 @@ function uuidSql(prefix: string, number: string): string {
 }
 
 /** Every node of the plan, the topmost first. */
-async function explain(name: keyof typeof STATEMENTS): Promise<PlanNode[]> {
-  await database.query(`prepare ${name} as ${STATEMENTS[name].text}`)
-  const values = CASES[name].values.map((value) => (value === null ? 'null' : `'${value}'`))
-  const [row] = await database.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
-    `explain (format json) execute ${name} (${values.join(', ')})`,
+async function explain({ operation, form }: Case): Promise<PlanNode[]> {
+  await database.query(`prepare explained as ${operation[form]?.text}`)
+  const values = Object.values(operation.parameters).map((type) =>
+    form === 'one' ? `'${SAMPLES[type]}'` : `'{${SAMPLES[type]},${SAMPLES[type]},null}'`,
   )
-  await database.query(`deallocate ${name}`)
-  if (!row) throw new Error(`PostgreSQL explains nothing about ${name}`)
+  const [row] = await database.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+    `explain (format json) execute explained (${values.join(', ')})`,
+  )
+  await database.query('deallocate explained')
+  if (!row) throw new Error(`PostgreSQL explains nothing about ${operation.name}`)
   return nodesOf(row['QUERY PLAN'][0].Plan)
 }
 
@@ -146,10 +116,12 @@ function typesOf(nodes: readonly PlanNode[]): string[] {
   return nodes.map((node) => node['Node Type'])
 }
 
-test('every statement has a case', () => {
-  expect(Object.keys(CASES).sort()).toEqual(Object.keys(STATEMENTS).sort())
-  for (const [name, { values }] of Object.entries(CASES)) {
-    expect(values, name).toHaveLength(STATEMENTS[name as keyof typeof STATEMENTS].parameters)
+test('every statement has a case, and a parameter for each of its placeholders', () => {
+  const statements = CASES.map(([, { operation, form }]) => operation[form])
+  expect(statements).toEqual(statementsOf(operations))
+  for (const statement of statementsOf(operations)) {
+    const placeholders = new Set(statement.text.match(/\$\d+/g))
+    expect(placeholders.size, statement.text).toBe(statement.parameters)
   }
 })
 
@@ -161,24 +133,25 @@ describe('with a million tasks of two thousand accounts', () => {
     expect([Number(row?.users), Number(row?.tasks)]).toEqual([USERS, USERS * TASKS_PER_USER])
   })
 
-  test.each(Object.entries(CASES))('%s reads no table from end to end', async (name, expected) => {
-    const nodes = await explain(name as keyof typeof STATEMENTS)
+  test.each(CASES)('%s reads no table from end to end', async (_, explained) => {
+    const nodes = await explain(explained)
     const scans = tableScans(nodes)
+    const { lookup } = explained.operation
     expect(typesOf(nodes)).not.toContain('Seq Scan')
-    if (expected.index === undefined) {
+    if (!lookup) {
       expect(scans).toEqual([])
       return
     }
     const [scan] = scans
     expect(typesOf(scans)).toEqual([expect.stringMatching(/^Index (Only )?Scan$/)])
-    expect(scan?.['Index Name']).toBe(expected.index)
-    for (const part of expected.condition ?? []) expect(scan?.['Index Cond']).toContain(part)
+    expect(scan?.['Index Name']).toBe(lookup.index)
+    for (const part of lookup.by) expect(scan?.['Index Cond']).toContain(part)
   })
 
-  test.each(['LIST_TASKS', 'LIST_TASKS_BY_STATUS'] as const)(
+  test.each(CASES.filter(([name]) => name.startsWith('list_')))(
     '%s takes its rows from the index in order, and throws none away',
-    async (name) => {
-      const nodes = await explain(name)
+    async (_, explained) => {
+      const nodes = await explain(explained)
       expect(typesOf(nodes)).toEqual(['Limit', 'Index Scan'])
       expect(nodes.map((node) => node.Filter)).toEqual([undefined, undefined])
     },

@@ -1,6 +1,6 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { expect, test } from 'vitest'
-import { routes } from '../../src/server/http/install.ts'
+import { routes } from '../../src/server/api/routes.ts'
 import { useService } from '../support/fixture.ts'
 
 const fixture = useService()

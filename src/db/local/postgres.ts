@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openClient } from '../driver/client.ts'
-import { isOutage } from '../failures.ts'
+import { classify } from '../failures.ts'
 import { type Identity, own, prepareBinaries, unprivilegedIdentity } from './binaries.ts'
 import { isAlive, isPostgres, type PidFile, readPidFile } from './postmaster.ts'
 
@@ -224,7 +224,7 @@ async function answersAs(pidFile: PidFile): Promise<boolean> {
       return Number.parseInt(row?.text ?? '', 10) === pidFile.pid
     })
   } catch (error) {
-    if (isOutage(error)) return false
+    if (classify(error) === 'unreachable') return false
     throw error
   }
 }

@@ -1,29 +1,48 @@
 // Runs in listeners. Accounts: register and login.
 import * as Type from '@sinclair/typebox'
-import { findCredentials, insertUser, type UserRow, updatePasswordHash } from '../../db/users.ts'
+import {
+  type Credentials,
+  findCredentials,
+  insertUser,
+  type User as UserRow,
+  updatePasswordHash,
+} from '../../db/users.ts'
 import { needsRehash } from '../../workers/passwords/pool.ts'
-import { ApiError, unauthorized } from '../http/problem.ts'
-import { defineRoute, type Route } from '../http/route.ts'
-import type { Context } from './context.ts'
-import { Email, Session, Text } from './schemas.ts'
+import { Problem, unauthorized } from '../http/problem.ts'
+import type { Call, Route } from '../http/route.ts'
+import { Text } from '../http/validate.ts'
+import { type Context, defineRoute } from './context.ts'
+import { EMAIL_EXAMPLES, EMAIL_LENGTH_MAX, Email, Instant, Uuid } from './schemas.ts'
 
 const PASSWORD = { minLength: 8, maxLength: 128 }
+const PASSWORD_EXAMPLES = ['correct horse']
 
 const Registration = Type.Object(
-  { email: Email, password: Text(PASSWORD, { examples: ['correct horse'] }) },
+  { email: Email, password: Text(PASSWORD, { examples: PASSWORD_EXAMPLES }) },
   { $id: 'Registration', additionalProperties: false },
 )
 
 // Looser than a registration, so that a wrong password of any length gets the one answer for wrong passwords.
-const Credentials = Type.Object(
+const Login = Type.Object(
   {
-    email: Text({ minLength: 1, maxLength: 254 }, { examples: ['ada@example.com'] }),
+    email: Text({ minLength: 1, maxLength: EMAIL_LENGTH_MAX }, { examples: EMAIL_EXAMPLES }),
     password: Text(
       { minLength: 1, maxLength: PASSWORD.maxLength },
-      { examples: ['correct horse'] },
+      { examples: PASSWORD_EXAMPLES },
     ),
   },
   { $id: 'Credentials', additionalProperties: false },
+)
+
+const User = Type.Object({ id: Uuid, email: Email, created_at: Instant }, { $id: 'User' })
+
+const Session = Type.Object(
+  {
+    token: Type.String({ description: 'JWT (HS256) to send as `Authorization: Bearer`' }),
+    expires_at: Instant,
+    user: User,
+  },
+  { $id: 'Session' },
 )
 
 /** What carries a token must not be kept by a cache. */
@@ -36,15 +55,14 @@ const register = defineRoute({
   tag: 'auth',
   auth: false,
   body: Registration,
-  success: { status: 201, description: 'The account and a token', schema: Session },
-  errors: ['conflict'],
+  responses: { 201: { description: 'The account and a token', body: Session } },
+  problems: ['conflict'],
   headers: NO_STORE,
-  handle: async (context, { body }) => {
-    const passwordHash = await context.passwords.hash(body.password)
-    const user = await insertUser(context.db, { email: body.email, passwordHash })
-    if (!user)
-      throw new ApiError('conflict', 'There is already an account with this e-mail address')
-    return openSession(context, user)
+  handle: async (context, call, { body: { email, password } }) => {
+    const passwordHash = await context.passwords.hash(call, password)
+    const user = await insertUser(context.queue, call, { email, passwordHash })
+    if (!user) throw new Problem('conflict', 'There is already an account with this e-mail address')
+    return { status: 201, body: openSession(context, user) }
   },
 })
 
@@ -54,34 +72,39 @@ const login = defineRoute({
   summary: 'Get a token for an account',
   tag: 'auth',
   auth: false,
-  body: Credentials,
-  success: { status: 200, description: 'The account and a token', schema: Session },
-  errors: ['unauthorized'],
+  body: Login,
+  responses: { 200: { description: 'The account and a token', body: Session } },
+  problems: ['unauthorized'],
   headers: NO_STORE,
-  handle: async (context, { body, requestId }) => {
-    const { db, passwords, log } = context
-    const found = await findCredentials(db, body.email)
+  handle: async (context, call, { body: { email, password } }) => {
+    const { queue, passwords, log } = context
+    const found = await findCredentials(queue, call, email)
     // An unknown address costs the same verification as a wrong password.
-    const matches = await passwords.verify(body.password, found?.password_hash)
+    const matches = await passwords.verify(call, password, found?.password_hash)
     if (!found || !matches) throw unauthorized('Wrong e-mail address or password')
     if (needsRehash(found.password_hash)) {
       // The login counts, renewed or not: the next one will try again.
-      await renewHash(context, found.id, found.password_hash, body.password).catch((err: unknown) =>
-        log.warn({ request_id: requestId, err }, 'Password hash was not renewed'),
+      await renewHash(context, call, found, password).catch((err: unknown) =>
+        log.warn({ request_id: call.requestId, err }, 'Password hash was not renewed'),
       )
     }
-    return openSession(context, found)
+    return { status: 200, body: openSession(context, found) }
   },
 })
 
-export const authRoutes: readonly Route[] = [register, login]
+export const authRoutes: readonly Route<Context>[] = [register, login]
 
-async function renewHash(context: Context, userId: string, oldHash: string, password: string) {
-  const newHash = await context.passwords.hash(password)
-  await updatePasswordHash(context.db, userId, oldHash, newHash)
+async function renewHash(
+  { passwords, queue }: Context,
+  call: Call,
+  { id: userId, password_hash: oldHash }: Credentials,
+  password: string,
+): Promise<void> {
+  const newHash = await passwords.hash(call, password)
+  await updatePasswordHash(queue, call, { userId, oldHash, newHash })
 }
 
-function openSession(context: Context, { id, email, created_at }: UserRow) {
-  const { token, expiresAt } = context.tokens.sign(id)
+function openSession({ tokens }: Context, { id, email, created_at }: UserRow) {
+  const { token, expiresAt } = tokens.sign(id)
   return { token, expires_at: expiresAt, user: { id, email, created_at } }
 }

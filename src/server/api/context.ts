@@ -1,75 +1,69 @@
 // Runs in listeners. The long-lived resources of one listener, built in one place and closed in reverse order.
-import { connect, type Database } from '../../db/driver/client.ts'
-import { createTasks, TASK_STATEMENTS, type Tasks } from '../../db/tasks.ts'
-import { USER_STATEMENTS } from '../../db/users.ts'
-import { createPasswordPool, type PasswordPool } from '../../workers/passwords/pool.ts'
-import type { Config } from '../config/config.ts'
+import { openPool, type Pool, type PoolOptions } from '../../db/driver/pool.ts'
+import { statementsOf } from '../../db/operation.ts'
+import { Queue, type QueueLimits } from '../../db/queue.ts'
+import { taskOperations } from '../../db/tasks.ts'
+import { userOperations } from '../../db/users.ts'
+import {
+  createPasswordPool,
+  type PasswordPool,
+  type PasswordPoolOptions,
+} from '../../workers/passwords/pool.ts'
+import type { Lifecycle } from '../http/lifecycle.ts'
+import { routesFor } from '../http/route.ts'
 import type { Logger } from '../observe/log.ts'
-import { createTokens, type Tokens } from './tokens.ts'
+import { createTokens, type TokenOptions, type Tokens } from './tokens.ts'
 
-/** Beyond this a statement takes longer without costing less per row. */
-const BATCH_CALLS_MAX = 128
 const CLOSE_TIMEOUT_MS = 1000
-const CONNECT_TIMEOUT_MS = 5000
+
+/** Every operation of the service; their statements are prepared before the listener is ready. */
+export const operations = [...userOperations, ...taskOperations]
 
 /** What handlers may use. */
 export interface Context {
-  readonly config: Config
   readonly log: Logger
-  readonly db: Database
-  readonly tasks: Tasks
+  readonly lifecycle: Lifecycle
+  readonly database: Pool
+  readonly queue: Queue
   readonly passwords: PasswordPool
   readonly tokens: Tokens
-  readonly readiness: Readiness
   /** The OpenAPI document of the routes. */
-  readonly document: () => unknown
+  readonly document: () => Promise<unknown>
 }
 
-/** Whether the listener wants traffic; `/ready` asks. */
-export interface Readiness {
-  state: ListenerState
+export interface ContextOptions {
+  database: PoolOptions
+  queue: QueueLimits
+  passwords: Omit<PasswordPoolOptions, 'onError'>
+  tokens: TokenOptions
 }
 
-export type ListenerState = 'starting' | 'ready' | 'draining' | 'closed'
+/** Declares a route of this service. */
+export const defineRoute = routesFor<Context>()
 
-/** `config` must hold `DATABASE_URL` and `JWT_SECRET`: the start has filled them in. */
-export function createContext(config: Config, log: Logger, document: () => unknown): Context {
-  const { DATABASE_URL: url, JWT_SECRET: secret } = config
-  if (!url || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
-  const db = connect({
-    url,
-    connections: config.DB_CONNECTIONS,
-    queueMax: config.DB_QUEUE,
-    statementTimeoutMs: config.DB_STATEMENT_TIMEOUT_MS,
-    connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    applicationName: 'taskapi',
-  })
+export function createContext(
+  options: ContextOptions,
+  parts: Pick<Context, 'log' | 'lifecycle' | 'document'>,
+): Context {
+  const database = openPool(options.database)
   return {
-    config,
-    log,
-    db,
-    tasks: createTasks(db, {
-      callsMax: config.DB_BATCHING === 'on' ? BATCH_CALLS_MAX : 1,
-      queueMax: config.DB_QUEUE,
-      waitMsMax: config.REQUEST_TIMEOUT_MS,
-    }),
+    ...parts,
+    database,
+    queue: new Queue(database, options.queue),
     passwords: createPasswordPool({
-      threads: config.PASSWORD_THREADS,
-      queueMax: config.PASSWORD_QUEUE,
-      onError: (err) => log.error({ err }, 'Password pool failed'),
+      ...options.passwords,
+      onError: (err) => parts.log.error({ err }, 'Password pool failed'),
     }),
-    tokens: createTokens({ secret, lifeHours: config.JWT_EXPIRATION_HOURS }),
-    readiness: { state: 'starting' },
-    document,
+    tokens: createTokens(options.tokens),
   }
 }
 
-/** Connects, and prepares every statement on every connection. Rejects while the database is away. */
-export function warmContext(context: Context): Promise<void> {
-  return context.db.warm(Object.values({ ...USER_STATEMENTS, ...TASK_STATEMENTS }))
+/** Connects, and prepares every statement on every connection. Rejects while the database is unreachable. */
+export function warmContext({ database }: Context): Promise<void> {
+  return database.warm(statementsOf(operations))
 }
 
-export async function closeContext(context: Context): Promise<void> {
-  await context.passwords.close()
-  await context.db.close(CLOSE_TIMEOUT_MS)
+export async function closeContext({ passwords, database }: Context): Promise<void> {
+  await passwords.close()
+  await database.close(CLOSE_TIMEOUT_MS)
 }

@@ -1,7 +1,8 @@
 // Runs in listeners. What the service says about itself.
 import * as Type from '@sinclair/typebox'
 import { shed } from '../http/problem.ts'
-import { defineRoute, type Route } from '../http/route.ts'
+import type { Route } from '../http/route.ts'
+import { type Context, defineRoute } from './context.ts'
 
 const PING_TIMEOUT_MS = 1000
 
@@ -13,8 +14,8 @@ const health = defineRoute({
   summary: 'Liveness: the listener answers; the database is not asked',
   tag: 'meta',
   auth: false,
-  success: { status: 200, description: 'Alive', schema: Status },
-  handle: () => ({ status: 'ok' }),
+  responses: { 200: { description: 'Alive', body: Status } },
+  handle: () => ({ status: 200, body: { status: 'ok' } }),
 })
 
 const ready = defineRoute({
@@ -23,11 +24,13 @@ const ready = defineRoute({
   summary: 'Readiness: the listener wants traffic and the database answers',
   tag: 'meta',
   auth: false,
-  success: { status: 200, description: 'Ready', schema: Status },
-  handle: async ({ readiness, db }) => {
-    if (readiness.state !== 'ready') throw shed('unavailable', `The listener is ${readiness.state}`)
-    if (!(await db.ping(PING_TIMEOUT_MS))) throw shed('unavailable', 'The database does not answer')
-    return { status: 'ready' }
+  responses: { 200: { description: 'Ready', body: Status } },
+  handle: async ({ lifecycle, database }) => {
+    if (lifecycle.state !== 'ready') throw shed('unavailable', `The listener is ${lifecycle.state}`)
+    if (!(await database.ping(PING_TIMEOUT_MS))) {
+      throw shed('unavailable', 'The database does not answer')
+    }
+    return { status: 200, body: { status: 'ready' } }
   },
 })
 
@@ -37,8 +40,8 @@ const openapi = defineRoute({
   summary: 'This document',
   tag: 'meta',
   auth: false,
-  success: { status: 200, description: 'OpenAPI 3.1', schema: Type.Unknown() },
-  handle: ({ document }) => document(),
+  responses: { 200: { description: 'OpenAPI 3.1', body: Type.Unknown() } },
+  handle: async ({ document }) => ({ status: 200, body: await document() }),
 })
 
-export const metaRoutes: readonly Route[] = [health, ready, openapi]
+export const metaRoutes: readonly Route<Context>[] = [health, ready, openapi]

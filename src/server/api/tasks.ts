@@ -1,9 +1,25 @@
 // Runs in listeners. The tasks of the account that the token names.
+
+import type { TSchema } from '@sinclair/typebox'
 import * as Type from '@sinclair/typebox'
 import { type Cursor, decodeCursor, encodeCursor } from '../../db/cursor.ts'
+import {
+  deleteTask,
+  findTask,
+  insertTask,
+  listTasks,
+  PRIORITIES,
+  TASK_STATUSES,
+  type Task as TaskRow,
+  type NewTask as TaskToInsert,
+  type TaskChanges as TaskUpdate,
+  updateTask,
+} from '../../db/tasks.ts'
 import { invalidRequest, notFound } from '../http/problem.ts'
-import { defineRoute, type Route, WithHeaders } from '../http/route.ts'
-import { Instant, nullable, Priority, Task, TaskStatus, Text, Uuid } from './schemas.ts'
+import { Ready, type Route } from '../http/route.ts'
+import { literals, nullable, Text } from '../http/validate.ts'
+import { type Context, defineRoute } from './context.ts'
+import { CursorText, Instant, Uuid } from './schemas.ts'
 
 const LIMIT_DEFAULT = 50
 /** A larger limit means this one, as in the article. */
@@ -14,6 +30,9 @@ const OFFSET_MAX = 2_147_483_647
 
 const TITLE = { minLength: 1, maxLength: 200 }
 const DESCRIPTION = { minLength: 0, maxLength: 2000 }
+
+const TaskStatus = literals(TASK_STATUSES)
+const Priority = literals(PRIORITIES)
 
 const TaskId = Type.Object({ id: Uuid })
 
@@ -30,14 +49,25 @@ const TaskListQuery = Type.Object(
     offset: Type.Optional(
       Type.Integer({ minimum: 0, maximum: OFFSET_MAX, default: 0, description: 'Slow when large' }),
     ),
-    cursor: Type.Optional(
-      Type.String({
-        format: 'cursor',
-        description: 'From the `Link` of the page before; as fast however far; not with `offset`',
-      }),
-    ),
+    cursor: Type.Optional(CursorText),
   },
   { additionalProperties: false },
+)
+
+// The three shapes name exactly the fields of their types in src/db/tasks.ts: neither can grow without the other.
+const Task = Type.Object(
+  {
+    id: Uuid,
+    user_id: Uuid,
+    title: Type.String(),
+    description: nullable(Type.String()),
+    status: TaskStatus,
+    priority: Priority,
+    due_at: nullable(Instant),
+    created_at: Instant,
+    updated_at: Instant,
+  } satisfies Record<keyof TaskRow, TSchema>,
+  { $id: 'Task' },
 )
 
 const NewTask = Type.Object(
@@ -46,7 +76,7 @@ const NewTask = Type.Object(
     description: Type.Optional(nullable(Text(DESCRIPTION))),
     priority: Type.Optional(Priority),
     due_at: Type.Optional(nullable(Instant)),
-  },
+  } satisfies Record<keyof TaskToInsert, TSchema>,
   { $id: 'NewTask', additionalProperties: false },
 )
 
@@ -57,7 +87,7 @@ const TaskChanges = Type.Object(
     status: Type.Optional(TaskStatus),
     priority: Type.Optional(Priority),
     due_at: Type.Optional(nullable(Instant)),
-  },
+  } satisfies Record<keyof TaskUpdate, TSchema>,
   { $id: 'TaskChanges', additionalProperties: false, minProperties: 1 },
 )
 
@@ -68,22 +98,27 @@ const readTasks = defineRoute({
   tag: 'tasks',
   auth: true,
   query: TaskListQuery,
-  success: { status: 200, description: 'A page of tasks', schema: Type.Array(Task) },
-  answerHeaders: { link: 'The next page, with rel="next", when this one is full (RFC 8288)' },
-  handle: async ({ tasks }, { userId, query }) => {
+  responses: {
+    200: {
+      description: 'A page of tasks',
+      body: Type.Array(Task),
+      headers: { link: 'The next page, with rel="next", when this one is full (RFC 8288)' },
+    },
+  },
+  handle: async ({ queue }, call, { query }) => {
     const { status, offset = 0 } = query
     const limit = Math.min(query.limit ?? LIMIT_DEFAULT, LIMIT_MAX)
     const after = query.cursor === undefined ? undefined : decodeCursor(query.cursor)
     if (after && query.offset !== undefined) throw invalidRequest('Send cursor or offset, not both')
-    const page = await tasks.list(userId, {
+    const page = await listTasks(queue, call, {
       limit,
       offset,
       ...(status ? { status } : {}),
       ...(after ? { after } : {}),
     })
-    const last = page.at(-1)
-    if (!last || page.length < limit) return page
-    return new WithHeaders(page, { link: nextLink(limit, status, last) })
+    const body = new Ready<TaskRow[]>(page.json)
+    if (!page.last || page.count < limit) return { status: 200, body }
+    return { status: 200, headers: { link: nextLink(limit, status, page.last) }, body }
   },
 })
 
@@ -94,11 +129,12 @@ const createTask = defineRoute({
   tag: 'tasks',
   auth: true,
   body: NewTask,
-  success: { status: 201, description: 'The new task', schema: Task },
-  answerHeaders: { location: 'Where it is' },
-  handle: async ({ tasks }, { userId, body }) => {
-    const task = await tasks.insert(userId, body)
-    return new WithHeaders(task, { location: `/api/v1/tasks/${task.id}` })
+  responses: {
+    201: { description: 'The new task', body: Task, headers: { location: 'URL of the task' } },
+  },
+  handle: async ({ queue }, call, { body }) => {
+    const task = await insertTask(queue, call, body)
+    return { status: 201, headers: { location: `/api/v1/tasks/${task.id}` }, body: task }
   },
 })
 
@@ -109,29 +145,29 @@ const readTask = defineRoute({
   tag: 'tasks',
   auth: true,
   params: TaskId,
-  success: { status: 200, description: 'The task', schema: Task },
-  errors: ['not_found'],
-  handle: async ({ tasks }, { userId, params }) => {
-    const task = await tasks.find(userId, params.id)
+  responses: { 200: { description: 'The task', body: Task } },
+  problems: ['not_found'],
+  handle: async ({ queue }, call, { params }) => {
+    const task = await findTask(queue, call, params.id)
     if (!task) throw notFound('task')
-    return task
+    return { status: 200, body: task }
   },
 })
 
 const changeTask = defineRoute({
   method: 'PATCH',
   path: '/api/v1/tasks/:id',
-  summary: 'Change a task; absent fields stay, null clears description and due_at',
+  summary: 'Update a task; absent fields stay, null clears description and due_at',
   tag: 'tasks',
   auth: true,
   params: TaskId,
   body: TaskChanges,
-  success: { status: 200, description: 'The task as it is now', schema: Task },
-  errors: ['not_found'],
-  handle: async ({ tasks }, { userId, params, body }) => {
-    const task = await tasks.update(userId, params.id, body)
+  responses: { 200: { description: 'The task as it is now', body: Task } },
+  problems: ['not_found'],
+  handle: async ({ queue }, call, { params, body }) => {
+    const task = await updateTask(queue, call, params.id, body)
     if (!task) throw notFound('task')
-    return task
+    return { status: 200, body: task }
   },
 })
 
@@ -142,10 +178,11 @@ const removeTask = defineRoute({
   tag: 'tasks',
   auth: true,
   params: TaskId,
-  success: { status: 204, description: 'It is gone' },
-  errors: ['not_found'],
-  handle: async ({ tasks }, { userId, params }) => {
-    if (!(await tasks.delete(userId, params.id))) throw notFound('task')
+  responses: { 204: { description: 'Deleted' } },
+  problems: ['not_found'],
+  handle: async ({ queue }, call, { params }) => {
+    if (!(await deleteTask(queue, call, params.id))) throw notFound('task')
+    return { status: 204 }
   },
 })
 
@@ -155,7 +192,7 @@ function nextLink(limit: number, status: string | undefined, next: Cursor): stri
   return `</api/v1/tasks?limit=${limit}${ofStatus}&cursor=${encodeCursor(next)}>; rel="next"`
 }
 
-export const taskRoutes: readonly Route[] = [
+export const taskRoutes: readonly Route<Context>[] = [
   readTasks,
   createTask,
   readTask,

@@ -15,22 +15,28 @@ export interface Tokens {
   verify(authorization: string): string
 }
 
-/** What a token that was verified says. */
+/** What a verified token says. */
 interface Claims {
   userId: string
   expiresAtMs: number
 }
 
-export function createTokens(options: { secret: string; lifeHours: number }): Tokens {
-  const lifeSeconds = options.lifeHours * SECONDS_PER_HOUR
+export interface TokenOptions {
+  /** The HS256 key. */
+  secret: string
+  lifetimeHours: number
+}
+
+export function createTokens(options: TokenOptions): Tokens {
+  const lifetimeSeconds = options.lifetimeHours * SECONDS_PER_HOUR
   const signToken = createSigner({ key: options.secret, algorithm: 'HS256' })
   const readClaims = createReader(options.secret)
-  // By the whole header: only what passed as it is passes again. What failed is not kept.
+  // The whole header is the key, so a header that differs in any byte is verified anew. Failures are not kept.
   const known = new RecentMap<Claims>(GENERATION_SIZE)
 
   function sign(userId: string) {
     const issuedAt = Math.floor(Date.now() / 1000)
-    const expiresAt = issuedAt + lifeSeconds
+    const expiresAt = issuedAt + lifetimeSeconds
     const token = signToken({ sub: userId, iat: issuedAt, exp: expiresAt })
     return { token, expiresAt: new Date(expiresAt * 1000).toISOString() }
   }

@@ -49,8 +49,10 @@ async function migrateOnly(): Promise<void> {
 
 async function printDocument(): Promise<void> {
   const { buildDocument } = await import('../http/openapi.ts')
-  const { routes } = await import('../http/install.ts')
-  process.stdout.write(`${JSON.stringify(buildDocument(routes, VERSION), null, 2)}\n`)
+  const { DOCUMENT_INFO, routes } = await import('../api/routes.ts')
+  process.stdout.write(
+    `${JSON.stringify(buildDocument(routes, { ...DOCUMENT_INFO, version: VERSION }), null, 2)}\n`,
+  )
 }
 
 async function writeDocs({ check }: { check: boolean }): Promise<void> {

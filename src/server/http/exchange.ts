@@ -1,60 +1,61 @@
-// Runs in listeners. The one file that understands uWebSockets.js' requests and responses.
+// Runs in listeners. One request and its answer: the one file that holds a response of uWebSockets.js.
 //
-// What it guarantees: each request is answered exactly once, or was aborted by its client; nothing that a handler
-// throws reaches C++; no response is touched after its end; no body is held without a limit; nothing waits
-// without a deadline.
+// What it guarantees: each request is answered exactly once, or was aborted by its client; nothing that a step throws
+// reaches C++; no response is touched after its end; nothing waits without a deadline.
 import { randomBytes } from 'node:crypto'
 import type { Logger } from '../observe/log.ts'
+import { type Head, readHead } from './head.ts'
 import { type AllowedOrigins, CRLF, corsLines, headerLines, statusLine } from './headers.ts'
-import { PendingList } from './in-flight.ts'
-import { ApiError, invalidRequest, shed, toApiError } from './problem.ts'
+import { InFlight } from './in-flight.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import { Problem, shed } from './problem.ts'
+import type { Call } from './route.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
 
-/** Largest request head, in bytes: room for a token, cookies and trace headers. */
-export const HEAD_BYTES_MAX = 16_384
-/** A body over the limit is read and thrown away up to this many times the limit, so that the client sees its 413. */
-const DISCARD_FACTOR = 16
-/** Bytes held of bodies that arrive in pieces, per listener. */
-const HELD_BYTES_MAX = 32 * 1024 * 1024
-/** Below this, gzip saves less than the one packet that the answer fits in. */
-const GZIP_LENGTH_MIN = 1024
-/** Compressions under way in the thread pool; further answers go out as they are. */
-const GZIP_MAX = 64
-const SWEEP_MS = 100
 /** What is echoed and logged can neither split a header or a line, nor be an e-mail address. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
-const GZIP_ACCEPTED = /(?:^|,)\s*gzip\s*(?:;\s*q\s*=\s*(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)/i
+// Every JSON answer varies, whether this one was compressed or not.
+const CONTENT_JSON = `${CRLF}content-type: application/json${CRLF}vary: Accept-Encoding`
 
-export interface GateOptions {
+const NO_PIECES: readonly Buffer[] = []
+
+/** Returned by a step that calls `resume` when it has what it waits for. */
+export const WAITS = Symbol('waits')
+
+/** One event in the life of a request. What it throws is answered instead. */
+export type Step = (exchange: Exchange) => typeof WAITS | void
+
+export interface HostOptions {
   log: Logger
+  lifecycle: Lifecycle
   allowedOrigins: AllowedOrigins
   bodyBytesMax: number
   requestTimeoutMs: number
+  /** The caller that an `Authorization` header names. Throws a `Problem`. */
+  authenticate(authorization: string): string
+  /** What clients are told of a failure. */
+  translate(thrown: unknown): Problem
 }
 
-/** What all exchanges of a listener share: their limits, and the list of those that wait. */
-export class Gate {
-  readonly log: Logger
+/** What all exchanges of a listener share. */
+export class Host {
+  readonly options: HostOptions
   readonly logsRequests: boolean
-  readonly allowedOrigins: AllowedOrigins
-  readonly bodyBytesMax: number
-  readonly pending = new PendingList<Exchange>()
-  /** True while draining: every answer closes its connection. */
-  closing = false
-  compressions = 0
+  readonly inFlight = new InFlight<Exchange>()
+  /** What happens to each reply, in order. */
+  readonly replySteps: readonly Step[]
+  /** Bytes of bodies that have arrived in part. */
   heldBytes = 0
-  readonly #requestTimeoutMs: number
+  /** Compressions in flight. */
+  compressions = 0
   readonly #idPrefix = randomBytes(6).toString('base64url')
-  readonly #sweeper = setInterval(() => this.#sweep(), SWEEP_MS)
   #idCounter = 0
 
-  constructor(options: GateOptions) {
-    this.log = options.log
+  constructor(options: HostOptions, replySteps: readonly Step[]) {
+    this.options = options
     this.logsRequests = options.log.isLevelEnabled('debug')
-    this.allowedOrigins = options.allowedOrigins
-    this.bodyBytesMax = options.bodyBytesMax
-    this.#requestTimeoutMs = options.requestTimeoutMs
-    this.#sweeper.unref()
+    this.replySteps = replySteps
+    this.inFlight.sweep((exchange) => exchange.fail(lateness(exchange)))
   }
 
   /** The client's id when it is harmless, else a new one. */
@@ -63,310 +64,204 @@ export class Gate {
     this.#idCounter += 1
     return `${this.#idPrefix}-${this.#idCounter.toString(36)}`
   }
-
-  /** Stops enforcing deadlines. */
-  close(): void {
-    clearInterval(this.#sweeper)
-  }
-
-  /** The list is in order of arrival and all deadlines are the same, so the late ones stand in front. */
-  #sweep(): void {
-    const limit = performance.now() - this.#requestTimeoutMs
-    let oldest = this.pending.oldest
-    while (oldest && oldest.startedAtMs < limit) {
-      oldest.fail(lateness(oldest))
-      oldest = this.pending.oldest
-    }
-  }
 }
 
-/** The head of an answer, and its body before compression. */
-interface Answer {
+/** What is answered: a reply of a handler, or a problem. */
+export interface Outgoing {
   status: number
+  /** Header lines. */
   headers: string
-  body: string | undefined
+  /** A value that becomes JSON, `Ready` JSON, or nothing. */
+  body: unknown
 }
 
-/** One request and its answer. */
-export class Exchange {
-  readonly gate: Gate
-  readonly response: HttpResponse
+/** What the steps that read the request have made of it. */
+export interface Received {
+  params: unknown
+  query: unknown
+  body: unknown
+}
+
+/** One request and its answer. It is the call, too, that travels down to the statement. */
+export class Exchange implements Call {
+  readonly host: Host
+  readonly head: Head
   /** Path template of the route, for the log. */
   readonly pattern: string
-  readonly headOnly: boolean
-  readonly startedAtMs = performance.now()
-  method = ''
-  requestId = ''
-  authorization = ''
-  acceptEncoding = ''
-  origin = ''
-  contentType = ''
-  contentEncoding = ''
-  contentLength = -1
-  preflight = false
-  headBytes = 0
+  readonly requestId: string
+  readonly startedAtMs: number
+  readonly deadlineMs: number
+  readonly received: Received = { params: undefined, query: undefined, body: undefined }
+  caller: string | undefined
+  /** True once it was answered or aborted. */
+  ended = false
+  /** The request as uWebSockets.js has it, until the first step that waits. */
+  request: HttpRequest | undefined
   bodyBytes = 0
-  /** Set when what follows on this connection cannot be trusted to be a request. */
-  badFraming: ApiError | undefined
+  /** Copies of what has come of the body, counted in `host.heldBytes`. */
+  pieces: readonly Buffer[] = NO_PIECES
+  /** Set when what follows on this connection cannot be trusted to be a request: it is closed with the answer. */
+  untrusted: Problem | undefined
+  outgoing: Outgoing | undefined
+  payload: string | Buffer | undefined
   previous: Exchange | undefined
   next: Exchange | undefined
-  #pieces: Buffer[] = []
-  #done = false
+  readonly #response: HttpResponse
+  #steps: readonly Step[]
+  #at = 0
   #detached = false
 
-  constructor(gate: Gate, response: HttpResponse, pattern: string, headOnly: boolean) {
-    this.gate = gate
-    this.response = response
-    this.pattern = pattern
-    this.headOnly = headOnly
+  constructor(
+    host: Host,
+    response: HttpResponse,
+    request: HttpRequest,
+    route: { pattern: string; steps: readonly Step[] },
+  ) {
+    this.host = host
+    this.#response = response
+    this.request = request
+    this.head = readHead(request)
+    this.untrusted = this.head.untrusted
+    this.requestId = host.requestId(this.head.requestId)
+    this.pattern = route.pattern
+    this.#steps = route.steps
+    this.startedAtMs = performance.now()
+    this.deadlineMs = this.startedAtMs + host.options.requestTimeoutMs
+  }
+
+  /** Takes step after step, up to one that waits. Never throws. */
+  proceed(): void {
+    try {
+      for (let step = this.#steps[this.#at]; step; step = this.#steps[this.#at]) {
+        this.#at += 1
+        if (step(this) === WAITS) {
+          this.detach()
+          return
+        }
+      }
+    } catch (thrown) {
+      this.fail(thrown)
+    }
+  }
+
+  /** Goes on behind the step that waited, unless nobody waits for the answer any more. */
+  resume(): void {
+    if (!this.ended) this.proceed()
+  }
+
+  /** Answers whatever was thrown. Never throws. */
+  fail(thrown: unknown): void {
+    if (this.ended) return
+    const problem = this.host.options.translate(thrown)
+    if (problem.status >= 500) this.#logFailure(problem, thrown)
+    this.outgoing = {
+      status: problem.status,
+      headers: headerLines(problem.headers),
+      body: problem.toBody(this.requestId),
+    }
+    this.#steps = this.host.replySteps
+    this.#at = 0
+    this.proceed()
   }
 
   /** Lets the exchange outlive its handler's call, which uWebSockets.js allows only with `onAborted`. */
   detach(): void {
     if (this.#detached) return
     this.#detached = true
-    this.gate.pending.add(this)
-    this.response.onAborted(() => {
-      if (this.#finish() && this.gate.logsRequests) this.#logRequest('aborted by the client')
+    this.request = undefined
+    this.host.inFlight.add(this)
+    this.#response.onAborted(() => {
+      if (this.#end()) this.observe('aborted by the client')
     })
   }
 
-  /** Throws what makes a request unacceptable whatever its route. */
-  checkHead(): void {
-    if (this.badFraming) throw this.badFraming
-    if (this.headBytes > HEAD_BYTES_MAX) {
-      throw new ApiError('headers_too_large', `The request head is over ${HEAD_BYTES_MAX} bytes`)
-    }
+  get detached(): boolean {
+    return this.#detached
   }
 
-  /** Collects the body and hands it to `use`, whose throw is answered. The buffer is valid during the call only. */
-  receive(use: (bytes: Buffer) => void): void {
-    if (this.contentLength > this.gate.bodyBytesMax * DISCARD_FACTOR) {
-      this.badFraming = this.#tooLarge()
-      throw this.badFraming
-    }
+  /** True when the body must not be sent, only described. */
+  get headOnly(): boolean {
+    return this.head.method === 'HEAD'
+  }
+
+  /** Hands each piece of the body to `take`; a piece is valid during the call only. */
+  onData(take: (exchange: Exchange, piece: ArrayBuffer, isLast: boolean) => void): void {
     this.detach()
-    this.response.onData((chunk, isLast) => {
-      if (this.#done) return
-      try {
-        this.bodyBytes += chunk.byteLength
-        if (!isLast) this.#hold(chunk)
-        else if (this.bodyBytes > this.gate.bodyBytesMax) throw this.#tooLarge()
-        else use(this.#join(chunk))
-      } catch (error) {
-        this.fail(error)
-      }
+    this.#response.onData((piece, isLast) => {
+      if (!this.ended) take(this, piece, isLast)
     })
   }
 
-  /**
-   * Answers with a value as JSON, or without a body when it is `undefined`. The value is spent: an array is emptied, so
-   * that the promises it came through do not keep its members (see `Tasks.list`). Never throws.
-   */
-  complete(status: number, headers: string, value: unknown): void {
-    if (this.#done) return
-    try {
-      const body = value === undefined ? undefined : JSON.stringify(value)
-      if (Array.isArray(value)) value.length = 0
-      this.#send({ status, headers, body })
-    } catch (error) {
-      this.fail(error)
-    }
+  /** Lets go of what has come of the body. */
+  release(): void {
+    for (const piece of this.pieces) this.host.heldBytes -= piece.byteLength
+    this.pieces = NO_PIECES
   }
 
-  /** Answers whatever was thrown. Never throws. */
-  fail(thrown: unknown): void {
-    if (this.#done) return
-    const error = toApiError(thrown)
-    if (error.status >= 500) this.#logFailure(error, thrown)
-    const problem = {
-      error: error.message,
-      code: error.code,
-      request_id: this.requestId,
-      ...(error.errors.length > 0 ? { errors: error.errors } : {}),
-    }
-    const headers = headerLines(error.headers)
-    this.#send({ status: error.status, headers, body: JSON.stringify(problem) })
+  /** Sends what is outgoing, once. */
+  send(): void {
+    if (!this.#end()) return
+    if (this.#detached) this.#response.cork(() => this.#write())
+    else this.#write()
   }
 
-  #send(answer: Answer): void {
-    // An untrusted connection must not be ended while the parser still reads from it (uWebSockets #1936), and an
-    // answer without a body is written correctly only outside the handler's own call (uWebSockets #1855).
-    if (!this.#detached && (this.badFraming || this.headOnly || answer.body === undefined)) {
-      this.detach()
-      setImmediate(() => this.#send(answer))
-    } else if (this.#pays(answer.body)) {
-      this.#sendCompressed(answer, answer.body)
-    } else {
-      this.#write(answer, answer.body)
-    }
-  }
-
-  #pays(body: string | undefined): body is string {
-    return (
-      body !== undefined &&
-      body.length >= GZIP_LENGTH_MIN &&
-      this.gate.compressions < GZIP_MAX &&
-      GZIP_ACCEPTED.test(this.acceptEncoding)
+  observe(outcome: number | string): void {
+    if (!this.host.logsRequests) return
+    const { requestId: request_id, pattern: route, head } = this
+    const duration_ms = Math.round((performance.now() - this.startedAtMs) * 1000) / 1000
+    this.host.options.log.debug(
+      { request_id, method: head.method, route, status: outcome, duration_ms },
+      'Request',
     )
   }
 
-  #sendCompressed(answer: Answer, body: string): void {
-    this.detach()
-    this.gate.compressions += 1
-    // Loaded when a client first wants it: most do not, and it takes half a megabyte.
-    const { gzip, constants } = process.getBuiltinModule('node:zlib')
-    gzip(body, { level: constants.Z_BEST_SPEED }, (error, compressed) => {
-      this.gate.compressions -= 1
-      if (error) this.#write(answer, body)
-      else this.#write({ ...answer, headers: `${answer.headers}${CONTENT_GZIP}` }, compressed)
-    })
-  }
-
-  #write(answer: Answer, body: string | Buffer | undefined): void {
-    if (!this.#finish()) return
-    if (this.#detached) this.response.cork(() => this.#writeNow(answer, body))
-    else this.#writeNow(answer, body)
-    if (this.gate.logsRequests) this.#logRequest(answer.status)
-  }
-
-  #writeNow({ status, headers }: Answer, body: string | Buffer | undefined): void {
-    const { response, gate } = this
-    if (status !== 200) response.writeStatus(statusLine(status))
+  #write(): void {
+    const { payload, outgoing } = this
+    if (!outgoing) throw new Error('There is nothing to send')
+    const { lifecycle, allowedOrigins } = this.host.options
+    const response = this.#response
+    if (outgoing.status !== 200) response.writeStatus(statusLine(outgoing.status))
     // Ready-made lines in one call: crossing into C++ costs more than the bytes.
-    const type = body === undefined ? '' : CONTENT_JSON
-    const cors = corsLines(gate.allowedOrigins, this.origin)
-    response.writeHeader('x-request-id', this.requestId + type + cors + headers)
-    const close = gate.closing || this.badFraming !== undefined
-    if (body === undefined) {
-      // Without arguments: any would add the Content-Length that RFC 9110, 8.6 forbids on a 204.
-      if (close) response.writeHeader('connection', 'close')
-      response.endWithoutBody()
-    } else if (this.headOnly) {
-      response.endWithoutBody(Buffer.byteLength(body), close)
-    } else {
-      response.end(body, close)
+    const type = payload === undefined ? '' : CONTENT_JSON
+    const cors = corsLines(allowedOrigins, this.head.origin)
+    response.writeHeader('x-request-id', this.requestId + type + cors + outgoing.headers)
+    const close = lifecycle.state === 'closing' || this.untrusted !== undefined
+    if (payload !== undefined && !this.headOnly) {
+      response.end(payload, close)
+      return
     }
+    // HEAD says how long the body would be (RFC 9110, 9.3.2); on a 204 the length is forbidden (8.6). It is a header of
+    // ours, because with an argument endWithoutBody never counts the response as done.
+    if (payload !== undefined) {
+      response.writeHeader('content-length', String(Buffer.byteLength(payload)))
+    }
+    if (close) response.writeHeader('connection', 'close')
+    response.endWithoutBody()
   }
 
   /** Marks the end, by answer or abort; true only the first time. */
-  #finish(): boolean {
-    if (this.#done) return false
-    this.#done = true
-    this.#release()
-    if (this.#detached) this.gate.pending.delete(this)
+  #end(): boolean {
+    if (this.ended) return false
+    this.ended = true
+    this.release()
+    if (this.#detached) this.host.inFlight.delete(this)
     return true
   }
 
-  /** Keeps a copy of a piece of the body: the chunk is detached when its callback returns. */
-  #hold(chunk: ArrayBuffer): void {
-    if (this.bodyBytes > this.gate.bodyBytesMax) {
-      this.#release()
-      return
-    }
-    if (this.gate.heldBytes + chunk.byteLength > HELD_BYTES_MAX) {
-      throw shed('overloaded', 'Too many request bodies are arriving, try again later')
-    }
-    this.gate.heldBytes += chunk.byteLength
-    this.#pieces.push(Buffer.from(chunk.slice(0)))
-  }
-
-  #join(last: ArrayBuffer): Buffer {
-    if (this.#pieces.length === 0) return Buffer.from(last)
-    const whole = Buffer.concat([...this.#pieces, Buffer.from(last)])
-    this.#release()
-    return whole
-  }
-
-  #release(): void {
-    for (const piece of this.#pieces) this.gate.heldBytes -= piece.byteLength
-    this.#pieces.length = 0
-  }
-
-  #tooLarge(): ApiError {
-    return new ApiError('payload_too_large', `The body is over ${this.gate.bodyBytesMax} bytes`)
-  }
-
-  #logRequest(status: number | string): void {
-    const { requestId: request_id, method, pattern: route } = this
-    const duration_ms = Math.round((performance.now() - this.startedAtMs) * 1000) / 1000
-    this.gate.log.debug({ request_id, method, route, status, duration_ms }, 'Request')
-  }
-
-  #logFailure(error: ApiError, thrown: unknown): void {
-    const { requestId: request_id, method, pattern: route } = this
-    const level = error.status === 500 ? 'error' : 'warn'
-    this.gate.log[level](
-      { request_id, method, route, code: error.code, err: thrown },
+  #logFailure(problem: Problem, thrown: unknown): void {
+    const { requestId: request_id, pattern: route, head } = this
+    const level = problem.status === 500 ? 'error' : 'warn'
+    this.host.options.log[level](
+      { request_id, method: head.method, route, code: problem.code, err: thrown },
       'Request failed',
     )
   }
 }
 
-// Every JSON answer varies, whether this one was compressed or not.
-const CONTENT_JSON = `${CRLF}content-type: application/json${CRLF}vary: Accept-Encoding`
-const CONTENT_GZIP = `${CRLF}content-encoding: gzip`
-
-/** Reads the head of a request, which is gone as soon as the handler's call returns. */
-export function openExchange(
-  gate: Gate,
-  response: HttpResponse,
-  request: HttpRequest,
-  pattern: string,
-  headOnly = false,
-): Exchange {
-  const exchange = new Exchange(gate, response, pattern, headOnly)
-  exchange.method = request.getCaseSensitiveMethod()
-  exchange.headBytes = request.getUrl().length + (request.getQuery()?.length ?? 0)
-  current = exchange
-  request.forEach(captureHeader)
-  exchange.requestId = gate.requestId(exchange.requestId)
-  return exchange
-}
-
-// `forEach` is synchronous, so one callback serves all requests and nothing is allocated per request.
-let current: Exchange
-
-function captureHeader(name: string, value: string): void {
-  current.headBytes += name.length + value.length + 4
-  switch (name) {
-    case 'authorization':
-      current.authorization = value
-      break
-    case 'x-request-id':
-      current.requestId = value
-      break
-    case 'accept-encoding':
-      current.acceptEncoding = value
-      break
-    case 'origin':
-      current.origin = value
-      break
-    case 'content-type':
-      current.contentType = value
-      break
-    case 'content-encoding':
-      current.contentEncoding = value
-      break
-    case 'content-length':
-      // The parser uses the first of several lengths; behind a proxy that is request smuggling (uWebSockets #1501).
-      if (current.contentLength >= 0) current.badFraming = invalidRequest('Send one Content-Length')
-      current.contentLength = Number(value)
-      break
-    case 'transfer-encoding':
-      // The parser's chunk handling is lax, another way to smuggle (uWebSockets #1936).
-      current.badFraming = new ApiError('length_required', 'Send Content-Length, not chunks')
-      break
-    case 'access-control-request-method':
-      current.preflight = true
-      break
-  }
-}
-
-function lateness(exchange: Exchange): ApiError {
-  if (exchange.bodyBytes < exchange.contentLength) {
-    exchange.badFraming = new ApiError('request_timeout', 'The body did not arrive in time')
-    return exchange.badFraming
+function lateness(exchange: Exchange): Problem {
+  if (exchange.bodyBytes < exchange.head.contentLength) {
+    exchange.untrusted = new Problem('request_timeout', 'The body did not arrive in time')
+    return exchange.untrusted
   }
   return shed('deadline_exceeded', 'No answer in time; a write may have happened')
 }

@@ -1,23 +1,24 @@
-// Runs in listeners. The requests that wait for their answer.
+// Runs in listeners. The requests that wait for their answer, and the end of their patience.
+
+const SWEEP_MS = 100
 
 /** What a member of the list must carry; only the list touches the links. */
-export interface Pending<T> {
+export interface Member<T> {
+  /** By `performance.now()`. */
+  readonly deadlineMs: number
   previous: T | undefined
   next: T | undefined
 }
 
 /** A list in order of arrival; adding and removing allocate nothing and take constant time. */
-export class PendingList<T extends Pending<T>> {
+export class InFlight<T extends Member<T>> {
   #first: T | undefined
   #last: T | undefined
   #size = 0
+  #sweeper: NodeJS.Timeout | undefined
 
   get size(): number {
     return this.#size
-  }
-
-  get oldest(): T | undefined {
-    return this.#first
   }
 
   add(member: T): void {
@@ -37,5 +38,18 @@ export class PendingList<T extends Pending<T>> {
     member.previous = undefined
     member.next = undefined
     this.#size -= 1
+  }
+
+  /** Gives each member that is past its deadline to `expire`, which must delete it. Until `close`. */
+  sweep(expire: (member: T) => void): void {
+    this.#sweeper = setInterval(() => {
+      const nowMs = performance.now()
+      // All members have the same patience, so the late ones stand in front.
+      while (this.#first && this.#first.deadlineMs < nowMs) expire(this.#first)
+    }, SWEEP_MS).unref()
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper)
   }
 }

@@ -1,45 +1,58 @@
 // Runs in listeners when the document is asked for, and in `taskapi openapi`.
 import type { TObject, TSchema } from '@sinclair/typebox'
-import { Problem } from '../api/schemas.ts'
-import { type ErrorCode, STATUS_OF } from './problem.ts'
+import * as Type from '@sinclair/typebox'
+import { PROBLEMS, type ProblemCode } from './problem.ts'
 import type { Route } from './route.ts'
 
 type Json = Record<string, unknown>
+type AnyRoute = Route<never>
 
-const ERROR_DESCRIPTIONS: Record<ErrorCode, string> = {
-  invalid_request: 'Something in the request is not valid; `errors` lists every field',
-  unauthorized: 'The token or the credentials are missing or not valid',
-  not_found: 'There is no such thing, or it is not yours',
-  method_not_allowed: 'The path does not have this method; see `Allow`',
-  request_timeout: 'The body did not arrive in time',
-  conflict: 'It exists already',
-  length_required: 'The body came in chunks, without Content-Length',
-  payload_too_large: 'The body is too large',
-  unsupported_media_type: 'The body is not `application/json`',
-  headers_too_large: 'The request head is too large',
-  internal: 'A mistake of the service; the log has it under the request id',
-  overloaded: 'Too much is waiting; see `Retry-After`',
-  unavailable: 'Starting, draining, or without database; see `Retry-After`',
-  deadline_exceeded: 'No answer in time; a write may have happened',
+/** What the document says of the service as a whole. */
+export interface DocumentInfo {
+  title: string
+  version: string
+  description: string
+  license: { name: string; identifier: string }
+  /** Begins every versioned path; left out of operation ids. */
+  prefix: string
 }
 
+const ProblemBody = Type.Object(
+  {
+    error: Type.String({ description: 'What is wrong, for a person' }),
+    code: Type.String({ description: 'What is wrong, for a program; stable' }),
+    request_id: Type.String({ description: 'Names this request in the log' }),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          pointer: Type.String({ description: 'JSON pointer to the invalid field' }),
+          message: Type.String(),
+        }),
+        { description: 'Every invalid field' },
+      ),
+    ),
+  },
+  { $id: 'Problem' },
+)
+
 /** The OpenAPI 3.1 document of the routes: each entry is read off a declaration, nothing is written by hand. */
-export function buildDocument(routes: readonly Route[], version: string): Json {
+export function buildDocument(
+  routes: readonly AnyRoute[],
+  { prefix, ...info }: DocumentInfo,
+): Json {
   const schemas = new Map<string, Json>()
   const paths: Record<string, Json> = {}
   for (const route of routes) {
     const path = route.path.replaceAll(/:(\w+)/g, '{$1}')
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route, schemas) }
+    paths[path] = {
+      ...paths[path],
+      [route.method.toLowerCase()]: operation(route, prefix, schemas),
+    }
   }
-  toSchema(Problem, schemas)
+  toSchema(ProblemBody, schemas)
   return {
     openapi: '3.1.0',
-    info: {
-      title: 'taskapi',
-      version,
-      description: 'A task-management API. HEAD works on every GET, OPTIONS on every path.',
-      license: { name: 'MIT', identifier: 'MIT' },
-    },
+    info,
     servers: [{ url: '/' }],
     paths,
     components: {
@@ -49,9 +62,9 @@ export function buildDocument(routes: readonly Route[], version: string): Json {
   }
 }
 
-function operation(route: Route, schemas: Map<string, Json>): Json {
+function operation(route: AnyRoute, prefix: string, schemas: Map<string, Json>): Json {
   return {
-    operationId: operationId(route),
+    operationId: operationId(route, prefix),
     summary: route.summary,
     tags: [route.tag],
     security: route.auth ? [{ bearer: [] }] : [],
@@ -66,8 +79,8 @@ function operation(route: Route, schemas: Map<string, Json>): Json {
   }
 }
 
-function operationId({ method, path }: Route): string {
-  const words = path.split('/').filter((word) => !['', 'api', 'v1'].includes(word))
+function operationId({ method, path }: AnyRoute, prefix: string): string {
+  const words = path.replace(prefix, '').split('/').filter(Boolean)
   const name = words.map((word) => word.replace(/^:/, 'by-').replace('.json', ''))
   return [method.toLowerCase(), ...name].join('-')
 }
@@ -81,33 +94,42 @@ function parameters(of: TObject | undefined, where: string, schemas: Map<string,
   }))
 }
 
-function responses(route: Route, schemas: Map<string, Json>): Json {
-  const { status, description, schema } = route.success
-  const success: Json = { description }
-  if (schema) success.content = jsonContent(toSchema(schema, schemas))
-  if (route.answerHeaders) {
-    const headers = Object.entries(route.answerHeaders).map(([name, text]) => [
-      name,
-      { description: text, schema: { type: 'string' } },
-    ])
-    success.headers = Object.fromEntries(headers)
-  }
+function responses(route: AnyRoute, schemas: Map<string, Json>): Json {
+  const successes = Object.entries(route.responses).map(
+    ([status, { description, body, headers }]) => [
+      status,
+      {
+        description,
+        ...(body ? { content: jsonContent(toSchema(body, schemas)) } : {}),
+        ...(headers ? { headers: headerObjects(headers) } : {}),
+      },
+    ],
+  )
   const byStatus = new Map<number, string[]>()
-  for (const code of errorCodes(route)) {
-    const lines = byStatus.get(STATUS_OF[code]) ?? []
-    byStatus.set(STATUS_OF[code], [...lines, `\`${code}\`: ${ERROR_DESCRIPTIONS[code]}`])
+  for (const code of problemCodes(route)) {
+    const { status, about } = PROBLEMS[code]
+    byStatus.set(status, [...(byStatus.get(status) ?? []), `\`${code}\`: ${about}`])
   }
   const problem = jsonContent({ $ref: '#/components/schemas/Problem' })
   const failures = [...byStatus]
     .sort(([a], [b]) => a - b)
-    .map(([code, lines]) => [code, { description: lines.join('; '), content: problem }])
-  return { [status]: success, ...Object.fromEntries(failures) }
+    .map(([status, lines]) => [status, { description: lines.join('; '), content: problem }])
+  return Object.fromEntries([...successes, ...failures])
+}
+
+function headerObjects(headers: Readonly<Record<string, string>>): Json {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, description]) => [
+      name,
+      { description, schema: { type: 'string' } },
+    ]),
+  )
 }
 
 /** The codes a route can answer: its own, and what follows from its declaration. */
-function errorCodes(route: Route): ErrorCode[] {
-  const codes: ErrorCode[] = [
-    ...(route.errors ?? []),
+function problemCodes(route: AnyRoute): ProblemCode[] {
+  const codes: ProblemCode[] = [
+    ...(route.problems ?? []),
     'headers_too_large',
     'internal',
     'unavailable',

@@ -1,31 +1,76 @@
-// Runs in listeners. The only place that maps a failure to HTTP.
-import {
-  CallExpiredError,
-  DatabaseOverloadedError,
-  isOutage,
-  isSchemaViolation,
-} from '../../db/failures.ts'
-import { PasswordPoolFullError } from '../../workers/passwords/pool.ts'
+// Runs in listeners. What clients are told when a request fails.
 
-/** Every code that an answer can carry, with its status. Codes are stable: clients may rely on them. */
-export const STATUS_OF = {
-  invalid_request: 400,
-  unauthorized: 401,
-  not_found: 404,
-  method_not_allowed: 405,
-  request_timeout: 408,
-  conflict: 409,
-  length_required: 411,
-  payload_too_large: 413,
-  unsupported_media_type: 415,
-  headers_too_large: 431,
-  internal: 500,
-  overloaded: 503,
-  unavailable: 503,
-  deadline_exceeded: 503,
+/** Every code that an answer can carry. Codes are stable: clients may rely on them. `about` is for the document. */
+export const PROBLEMS = {
+  invalid_request: {
+    status: 400,
+    reason: 'Bad Request',
+    about: 'Something in the request is not valid; `errors` lists every field',
+  },
+  unauthorized: {
+    status: 401,
+    reason: 'Unauthorized',
+    about: 'The token or the credentials are missing or not valid',
+  },
+  not_found: {
+    status: 404,
+    reason: 'Not Found',
+    about: 'There is no such thing, or it is not yours',
+  },
+  method_not_allowed: {
+    status: 405,
+    reason: 'Method Not Allowed',
+    about: 'The path does not have this method; see `Allow`',
+  },
+  request_timeout: {
+    status: 408,
+    reason: 'Request Timeout',
+    about: 'The body did not arrive in time',
+  },
+  conflict: { status: 409, reason: 'Conflict', about: 'It exists already' },
+  length_required: {
+    status: 411,
+    reason: 'Length Required',
+    about: 'The body came in chunks, without Content-Length',
+  },
+  payload_too_large: {
+    status: 413,
+    reason: 'Content Too Large',
+    about: 'The body is too large',
+  },
+  unsupported_media_type: {
+    status: 415,
+    reason: 'Unsupported Media Type',
+    about: 'The body is not `application/json`',
+  },
+  headers_too_large: {
+    status: 431,
+    reason: 'Request Header Fields Too Large',
+    about: 'The request head is too large',
+  },
+  internal: {
+    status: 500,
+    reason: 'Internal Server Error',
+    about: 'A fault of the service; the log has it under the request id',
+  },
+  overloaded: {
+    status: 503,
+    reason: 'Service Unavailable',
+    about: 'Too much is waiting; see `Retry-After`',
+  },
+  unavailable: {
+    status: 503,
+    reason: 'Service Unavailable',
+    about: 'Starting, draining, or without a database that can serve; see `Retry-After`',
+  },
+  deadline_exceeded: {
+    status: 503,
+    reason: 'Service Unavailable',
+    about: 'No answer in time; a write may have happened',
+  },
 } as const
 
-export type ErrorCode = keyof typeof STATUS_OF
+export type ProblemCode = keyof typeof PROBLEMS
 
 /** One invalid field: `pointer` is a JSON pointer (RFC 6901) into the body, or `/name` of a parameter. */
 export interface FieldError {
@@ -33,64 +78,57 @@ export interface FieldError {
   message: string
 }
 
-/** A failure that the client is told about in full. */
-export class ApiError extends Error {
-  readonly code: ErrorCode
+/** A failure that clients are told about in full. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
+  readonly code: ProblemCode
   readonly errors: readonly FieldError[]
   /** Lower-case names; values must be free of CR and LF. */
   readonly headers: Readonly<Record<string, string>>
 
   constructor(
-    code: ErrorCode,
+    code: ProblemCode,
     message: string,
     details: { errors?: readonly FieldError[]; headers?: Record<string, string> } = {},
   ) {
     super(message)
-    this.name = 'ApiError'
     this.code = code
     this.errors = details.errors ?? []
     this.headers = details.headers ?? {}
   }
 
   get status(): number {
-    return STATUS_OF[this.code]
+    return PROBLEMS[this.code].status
+  }
+
+  /** The body of the answer. */
+  toBody(requestId: string) {
+    return {
+      error: this.message,
+      code: this.code,
+      request_id: requestId,
+      ...(this.errors.length > 0 ? { errors: this.errors } : {}),
+    }
   }
 }
 
-export function invalidRequest(message: string, errors: readonly FieldError[] = []): ApiError {
-  return new ApiError('invalid_request', message, { errors })
+export function invalidRequest(message: string, errors: readonly FieldError[] = []): Problem {
+  return new Problem('invalid_request', message, { errors })
 }
 
 /** RFC 6750, section 3: a challenge names the error only when a token was presented. */
-export function unauthorized(message: string, challenge = 'Bearer'): ApiError {
-  return new ApiError('unauthorized', message, { headers: { 'www-authenticate': challenge } })
+export function unauthorized(message: string, challenge = 'Bearer'): Problem {
+  return new Problem('unauthorized', message, { headers: { 'www-authenticate': challenge } })
 }
 
-export function notFound(what: string): ApiError {
-  return new ApiError('not_found', `Not found: ${what}`)
-}
-
-/** Turns whatever was thrown into an answer. What is not ours stays opaque to the client. */
-export function toApiError(error: unknown): ApiError {
-  if (error instanceof ApiError) return error
-  if (error instanceof PasswordPoolFullError || error instanceof DatabaseOverloadedError) {
-    return shed('overloaded', 'Too many requests are waiting, try again later')
-  }
-  if (error instanceof CallExpiredError) return shed('deadline_exceeded', 'No answer in time')
-  if (isOutage(error)) return shed('unavailable', 'The database cannot be reached, try again later')
-  if (isSchemaViolation(error, 'tasks_user_id_fkey')) {
-    return unauthorized(
-      'The account of this token no longer exists',
-      'Bearer error="invalid_token"',
-    )
-  }
-  return new ApiError('internal', 'Internal server error')
+export function notFound(what: string): Problem {
+  return new Problem('not_found', `Not found: ${what}`)
 }
 
 /** A 503 that says when to come back. */
 export function shed(
   code: 'overloaded' | 'unavailable' | 'deadline_exceeded',
   message: string,
-): ApiError {
-  return new ApiError(code, message, { headers: { 'retry-after': '1' } })
+): Problem {
+  return new Problem(code, message, { headers: { 'retry-after': '1' } })
 }

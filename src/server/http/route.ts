@@ -1,74 +1,97 @@
 // Runs in listeners and in `openapi`. The shape of a route: one declaration is validator, types, document and Allow.
 import type { Static, TObject, TSchema } from '@sinclair/typebox'
-import type { Context } from '../api/context.ts'
-import type { ErrorCode } from './problem.ts'
+import type { ProblemCode } from './problem.ts'
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
-/** What a handler gets: all of it already checked. `userId` is empty on routes without `auth`. */
-export interface RouteInput {
-  userId: string
-  requestId: string
-  params: unknown
-  query: unknown
-  body: unknown
+/** A request as what serves it sees it: who asks, for how long, and under which name in the log. */
+export interface Call {
+  readonly requestId: string
+  /** What `authenticate` made of the `Authorization` header; `undefined` on routes without `auth`. */
+  readonly caller: string | undefined
+  /** When the answer is no longer wanted, by `performance.now()`. */
+  readonly deadlineMs: number
+  /** True once nobody waits: the request was answered, or its client has gone. */
+  readonly ended: boolean
 }
 
-type Typed<T extends TObject | undefined> = T extends TObject ? Static<T> : undefined
+/** One way a route can answer well. */
+interface Response {
+  description: string
+  /** Absent when there is no body. */
+  body?: TSchema
+  /** Headers of the answer, lower case, with what they say. */
+  headers?: Readonly<Record<string, string>>
+}
+
+type Responses = Readonly<Record<number, Response>>
+type Headers = Readonly<Record<string, string>>
+
+/** JSON that is written already, of a value of this type. */
+export class Ready<Value> {
+  declare readonly value: Value
+  readonly json: string
+
+  constructor(json: string) {
+    this.json = json
+  }
+}
+
+/** What a handler returns: one of the responses that its route declares. */
+type Reply<Declared extends Responses> = {
+  [Status in keyof Declared]: { status: Status } & BodyOf<Declared[Status]> &
+    HeadersOf<Declared[Status]>
+}[keyof Declared]
+
+type BodyOf<Declared> = Declared extends { body: infer Schema extends TSchema }
+  ? { body: Static<Schema> | Ready<Static<Schema>> }
+  : { body?: undefined }
+
+type HeadersOf<Declared> = Declared extends { headers: infer Names }
+  ? { headers?: { readonly [Name in keyof Names]?: string } }
+  : { headers?: undefined }
+
+/** A reply whose types have been erased. Header values must be free of CR and LF. */
+export interface AnyReply {
+  status: number
+  headers?: Readonly<Record<string, string | undefined>>
+  body?: unknown
+}
+
+type Typed<Schema extends TObject | undefined> = Schema extends TObject ? Static<Schema> : undefined
 
 interface Declaration<
+  Context,
+  Auth extends boolean,
   Params extends TObject | undefined,
   Query extends TObject | undefined,
   Body extends TObject | undefined,
-  Answer extends TSchema | undefined,
+  Declared extends Responses,
 > {
   method: Method
   /** In uWebSockets.js' form: `/tasks/:id`. */
   path: string
   summary: string
   tag: string
-  /** True when the route needs a bearer token. */
-  auth: boolean
+  /** True when the route needs a caller. */
+  auth: Auth
   params?: Params
   query?: Query
   body?: Body
-  success: { status: number; description: string; schema?: Answer }
-  /** Errors particular to this route; what every route can answer is added by the document. */
-  errors?: readonly ErrorCode[]
-  /** Constant headers of the answer, lower case. */
-  headers?: Readonly<Record<string, string>>
-  /** Headers that an answer of its own brings along, lower case, with what they say. */
-  answerHeaders?: Readonly<Record<string, string>>
+  responses: Declared
+  /** Problems particular to this route; what every route can answer is added by the document. */
+  problems?: readonly ProblemCode[]
+  /** Constant headers of every reply, lower case. */
+  headers?: Headers
   handle(
     context: Context,
-    input: {
-      userId: string
-      requestId: string
-      params: Typed<Params>
-      query: Typed<Query>
-      body: Typed<Body>
-    },
-  ): Reply<Answer> | Promise<Reply<Answer>>
+    call: Auth extends true ? Call & { readonly caller: string } : Call,
+    input: { params: Typed<Params>; query: Typed<Query>; body: Typed<Body> },
+  ): Reply<Declared> | Promise<Reply<Declared>>
 }
-
-/** An answer with headers of its own. */
-export class WithHeaders<Value> {
-  readonly value: Value
-  /** Lower-case names; values must be free of CR and LF. */
-  readonly headers: Readonly<Record<string, string>>
-
-  constructor(value: Value, headers: Readonly<Record<string, string>>) {
-    this.value = value
-    this.headers = headers
-  }
-}
-
-type Reply<Answer extends TSchema | undefined> = Answer extends TSchema
-  ? Static<Answer> | WithHeaders<Static<Answer>>
-  : void
 
 /** A route whose schemas' static types have been erased. */
-export interface Route {
+export interface Route<Context> {
   readonly method: Method
   readonly path: string
   readonly summary: string
@@ -77,19 +100,25 @@ export interface Route {
   readonly params?: TObject
   readonly query?: TObject
   readonly body?: TObject
-  readonly success: { status: number; description: string; schema?: TSchema }
-  readonly errors?: readonly ErrorCode[]
-  readonly headers?: Readonly<Record<string, string>>
-  readonly answerHeaders?: Readonly<Record<string, string>>
-  handle(context: Context, input: RouteInput): unknown
+  readonly responses: Responses
+  readonly problems?: readonly ProblemCode[]
+  readonly headers?: Headers
+  handle(
+    context: Context,
+    call: Call,
+    input: { params: unknown; query: unknown; body: unknown },
+  ): AnyReply | Promise<AnyReply>
 }
 
-/** Declares a route; the handler's input and answer are typed by the schemas. */
-export function defineRoute<
-  Params extends TObject | undefined = undefined,
-  Query extends TObject | undefined = undefined,
-  Body extends TObject | undefined = undefined,
-  Answer extends TSchema | undefined = undefined,
->(declaration: Declaration<Params, Query, Body, Answer>): Route {
-  return declaration as unknown as Route
+/** Makes the function that declares routes for a context; a handler's input and reply are typed by the schemas. */
+export function routesFor<Context>() {
+  return function defineRoute<
+    const Declared extends Responses,
+    const Auth extends boolean,
+    Params extends TObject | undefined = undefined,
+    Query extends TObject | undefined = undefined,
+    Body extends TObject | undefined = undefined,
+  >(declaration: Declaration<Context, Auth, Params, Query, Body, Declared>): Route<Context> {
+    return declaration as unknown as Route<Context>
+  }
 }

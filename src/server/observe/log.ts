@@ -1,7 +1,7 @@
 // Runs in every process. JSON lines on standard output, or readable ones on a terminal.
 import { createRequire } from 'node:module'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type DestinationStream, type Logger, pino } from 'pino'
-import { withTimeout } from '../../db/deadline.ts'
 import { describeError } from '../../db/failures.ts'
 
 export type { Logger } from 'pino'
@@ -47,7 +47,7 @@ export function createLog(options: { level: string; role: string }): Log {
     // Its own flush calls back before the last write has ended; closing does not.
     const written = new Promise<void>((resolve) => destination.once('close', resolve))
     destination.end()
-    return withTimeout(written, CLOSE_TIMEOUT_MS, undefined)
+    return Promise.race([written, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
   }
   return { logger, close }
 }

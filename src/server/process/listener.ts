@@ -1,10 +1,20 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Context, closeContext, createContext, warmContext } from '../api/context.ts'
+import {
+  type Context,
+  type ContextOptions,
+  closeContext,
+  createContext,
+  warmContext,
+} from '../api/context.ts'
+import { toProblem } from '../api/failures.ts'
+import { DOCUMENT_INFO, routes } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import { parseAllowedOrigins } from '../config/settings.ts'
-import { Gate } from '../http/exchange.ts'
-import { installRoutes, routes } from '../http/install.ts'
+import { Host } from '../http/exchange.ts'
+import { installRoutes } from '../http/install.ts'
+import { Lifecycle } from '../http/lifecycle.ts'
+import { REPLY_STEPS } from '../http/pipeline.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
 import { VERSION } from '../root.ts'
@@ -13,6 +23,9 @@ import { collectAlone, compactHeap } from './heap.ts'
 const WARM_RETRY_MS = 250
 const DRAIN_POLL_MS = 20
 const COMPACT_DELAY_MS = 200
+/** Beyond this a statement takes longer without costing less per row. */
+const BATCH_CALLS_MAX = 128
+const CONNECT_TIMEOUT_MS = 5000
 
 export interface Listener {
   port: number
@@ -43,43 +56,74 @@ export async function startListener(
     const { applyMigrations } = await import('./migrations.ts')
     await applyMigrations(config, log, signal)
   }
-  const context = createContext(config, log, readDocument)
+  const lifecycle = new Lifecycle()
+  const context = createContext(contextOptions(config), { log, lifecycle, document: readDocument })
   const warmed = await warm(context)
   if (!warmed) void keepWarming(context)
 
-  const gate = new Gate({
-    log,
-    allowedOrigins: parseAllowedOrigins(config.CORS_ORIGINS),
-    bodyBytesMax: config.MAX_BODY_BYTES,
-    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-  })
+  const host = new Host(
+    {
+      log,
+      lifecycle,
+      allowedOrigins: parseAllowedOrigins(config.CORS_ORIGINS),
+      bodyBytesMax: config.MAX_BODY_BYTES,
+      requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+      authenticate: (authorization) => context.tokens.verify(authorization),
+      translate: toProblem,
+    },
+    REPLY_STEPS,
+  )
   const app = uws.App()
   const connections = countConnections(app, config.MAX_CONNECTIONS, log)
-  installRoutes(app, context, gate)
+  installRoutes(app, host, routes, context)
   const socket = await listen(app, config)
-  const port = uws.us_socket_local_port(socket)
-  const parts: Parts = { uws, app, socket, context, gate, connections }
-  let refusing: Promise<void> | undefined
-  compactSoon(gate)
+  compactSoon(host)
+  const running: Running = { config, uws, app, socket, context, host, connections }
+  let refused: Promise<void> | undefined
   const refuse = () => {
-    refusing ??= refuseConnections(parts)
-    return refusing
+    refused ??= refuseConnections(running)
+    return refused
   }
-  return { port, refuse, drain: () => refuse().then(() => drain(parts)) }
+  return {
+    port: uws.us_socket_local_port(socket),
+    refuse,
+    drain: () => refuse().then(() => drain(running)),
+  }
+}
+
+/** What the settings say to the resources of a listener; the start has filled in what it makes itself. */
+function contextOptions(config: Config): ContextOptions {
+  const { DATABASE_URL: url, JWT_SECRET: secret } = config
+  if (!url || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
+  return {
+    database: {
+      url,
+      connections: config.DB_CONNECTIONS,
+      statementTimeoutMs: config.DB_STATEMENT_TIMEOUT_MS,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      applicationName: 'taskapi',
+    },
+    queue: {
+      batchCallsMax: config.DB_BATCHING === 'on' ? BATCH_CALLS_MAX : 1,
+      callsMax: config.DB_QUEUE,
+    },
+    passwords: { threads: config.PASSWORD_THREADS, queueMax: config.PASSWORD_QUEUE },
+    tokens: { secret, lifetimeHours: config.JWT_EXPIRATION_HOURS },
+  }
 }
 
 /** Waits for a moment without requests, so that none waits for it. */
-function compactSoon(gate: Gate): void {
+function compactSoon(host: Host): void {
   setTimeout(() => {
-    if (gate.pending.size === 0) compactHeap()
-    else compactSoon(gate)
+    if (host.inFlight.size === 0) compactHeap()
+    else compactSoon(host)
   }, COMPACT_DELAY_MS).unref()
 }
 
 /** Made when first asked for: most listeners never are. */
 async function readDocument(): Promise<unknown> {
   const { buildDocument } = await import('../http/openapi.ts')
-  return buildDocument(routes, VERSION)
+  return buildDocument(routes, { ...DOCUMENT_INFO, version: VERSION })
 }
 
 /** True when every statement is prepared and the listener is ready. */
@@ -87,17 +131,17 @@ async function warm(context: Context): Promise<boolean> {
   try {
     await warmContext(context)
   } catch (err) {
-    context.log.warn({ err }, 'Database is away')
+    context.log.warn({ err }, 'Database is unreachable')
     return false
   }
-  if (context.readiness.state === 'starting') context.readiness.state = 'ready'
+  context.lifecycle.moveTo('ready')
   return true
 }
 
 async function keepWarming(context: Context): Promise<void> {
-  while (context.readiness.state === 'starting') {
+  while (context.lifecycle.state === 'starting') {
     await delay(WARM_RETRY_MS, undefined, { ref: false })
-    if (await warm(context)) context.log.info('Database is back')
+    if (await warm(context)) context.log.info('Database is reachable')
   }
 }
 
@@ -108,16 +152,16 @@ interface ConnectionCount {
 /** Counts connections and closes those over `limit`: running out of file descriptors would spin (uWebSockets #445). */
 function countConnections(app: TemplatedApp, limit: number, log: Logger): ConnectionCount {
   const count: ConnectionCount = { open: 0 }
-  let refusing = false
+  let full = false
   app.filter((response, change) => {
     count.open += Number(change) > 0 ? 1 : -1
     if (Number(change) < 0) {
-      if (count.open < limit) refusing = false
+      if (count.open < limit) full = false
       return
     }
     if (count.open <= limit) return
-    if (!refusing) log.warn({ limit }, 'Connection limit reached, closing new connections')
-    refusing = true
+    if (!full) log.warn({ limit }, 'Connection limit reached, closing new connections')
+    full = true
     response.close()
   })
   return count
@@ -135,33 +179,33 @@ function listen(
   })
 }
 
-interface Parts {
+interface Running {
+  config: Config
   uws: Uws
   app: TemplatedApp
   socket: us_listen_socket
   context: Context
-  gate: Gate
+  host: Host
   connections: ConnectionCount
 }
 
-async function refuseConnections({ uws, socket, context, gate, connections }: Parts) {
-  const { config, log, readiness } = context
-  readiness.state = 'draining'
-  log.info({ connections: connections.open, in_flight: gate.pending.size }, 'Draining')
+async function refuseConnections({ config, uws, socket, context, host, connections }: Running) {
+  context.lifecycle.moveTo('draining')
+  context.log.info({ connections: connections.open, in_flight: host.inFlight.size }, 'Draining')
   if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
   uws.us_listen_socket_close(socket)
 }
 
 /** Connections must be refused by now: a client that is told to close would come back, to be reset. */
-async function drain({ app, context, gate, connections }: Parts): Promise<boolean> {
-  const { config, log, readiness } = context
-  gate.closing = true
+async function drain({ config, app, context, host, connections }: Running): Promise<boolean> {
+  const { log, lifecycle } = context
+  lifecycle.moveTo('closing')
   const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
   while (connections.open > 0 && performance.now() < deadline) await delay(DRAIN_POLL_MS)
-  const cut = gate.pending.size
-  readiness.state = 'closed'
+  const cut = host.inFlight.size
+  lifecycle.moveTo('closed')
   app.close()
-  gate.close()
+  host.inFlight.close()
   await closeContext(context)
   if (cut > 0) log.error({ cut }, 'Requests were cut off by the shutdown deadline')
   return cut === 0

@@ -13,7 +13,7 @@ const PASSES_MAX = 10
 const LANES_MAX = 4
 const IDLE_TIMEOUT_MS = 30_000
 /** Beside this file, with the same suffix: a source, or a file of the bundle. */
-const TASK_FILE = new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href
+const THREAD_FILE = new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href
 const PHC_STRING = /^\$argon2id\$v=19\$(m=(\d+),t=(\d+),p=(\d+))\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/
 
 /** Thrown instead of letting one more password wait. */
@@ -21,58 +21,110 @@ export class PasswordPoolFullError extends Error {
   override readonly name = 'PasswordPoolFullError'
 }
 
+/** Thrown to a password whose turn came when nobody waited for it any more. */
+export class CallOverError extends Error {
+  override readonly name = 'CallOverError'
+}
+
+/** Who waits for a hash, and for how long. */
+export interface Call {
+  /** By `performance.now()`. */
+  readonly deadlineMs: number
+  /** True once nobody waits. */
+  readonly ended: boolean
+}
+
 export interface PasswordPoolOptions {
   threads: number
   /** Passwords that may wait for a thread; one more throws `PasswordPoolFullError`. */
   queueMax: number
-  onError(error: Error): void
+  onError: (error: Error) => void
 }
 
 export interface PasswordPool {
   /** A PHC string with a new salt. */
-  hash(password: string): Promise<string>
+  hash(call: Call, password: string): Promise<string>
   /** False also for an unknown account (`hash` undefined), after the same work. */
-  verify(password: string, hash: string | undefined): Promise<boolean>
+  verify(call: Call, password: string, hash: string | undefined): Promise<boolean>
   close(): Promise<void>
+}
+
+interface Waiting {
+  call: Call
+  task: PasswordTask
+  resolve: (result: unknown) => void
+  reject: (error: unknown) => void
 }
 
 /** Makes the pool. Threads start with the first password and end when idle: each costs about 10 MB. */
 export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   const decoy = makeDecoy()
-  let pool: Promise<Piscina> | undefined
+  const waiting: Waiting[] = []
+  let threads: Promise<Piscina> | undefined
+  let running = 0
 
-  async function open(): Promise<Piscina> {
-    const { Piscina } = await import('piscina')
-    const opened = new Piscina({
-      filename: TASK_FILE,
-      minThreads: 0,
-      maxThreads: options.threads,
-      maxQueue: options.queueMax,
-      idleTimeout: IDLE_TIMEOUT_MS,
+  /**
+   * Passwords wait here and not in Piscina's own queue, which would also run those whose clients have left, and can give
+   * up a running one only by killing its thread.
+   */
+  function run(call: Call, task: PasswordTask): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (waiting.length >= options.queueMax) throw new PasswordPoolFullError('Hash queue is full')
+      waiting.push({ call, task, resolve, reject })
+      startWaiting()
     })
-    opened.on('error', (error) => options.onError(error))
-    return opened
   }
 
-  async function run(task: PasswordTask): Promise<unknown> {
-    pool ??= open()
-    const opened = await pool
-    // Piscina counts running tasks apart from waiting ones; its own error at the limit is not typed.
-    if (opened.queueSize >= options.queueMax) throw new PasswordPoolFullError('Hash queue is full')
-    return opened.run(task)
+  function startWaiting(): void {
+    while (running < options.threads) {
+      const next = waiting.shift()
+      if (!next) return
+      if (next.call.ended || next.call.deadlineMs <= performance.now()) {
+        next.reject(new CallOverError('Nobody waits for this password any more'))
+      } else {
+        running += 1
+        void runOnThread(next)
+      }
+    }
   }
 
-  async function verify(password: string, hash: string | undefined): Promise<boolean> {
+  /** Never rejects. */
+  async function runOnThread({ task, resolve, reject }: Waiting): Promise<void> {
+    try {
+      threads ??= openThreads(options)
+      const pool = await threads
+      resolve(await pool.run(task))
+    } catch (error) {
+      reject(error)
+    } finally {
+      running -= 1
+      startWaiting()
+    }
+  }
+
+  async function verify(call: Call, password: string, hash: string | undefined): Promise<boolean> {
     if (hash !== undefined) checkCosts(hash)
-    const matches = await run({ type: 'verify', hash: hash ?? decoy, password })
+    const matches = await run(call, { type: 'verify', hash: hash ?? decoy, password })
     return matches === true && hash !== undefined
   }
 
   return {
-    hash: async (password) => String(await run({ type: 'hash', password })),
+    hash: async (call, password) => String(await run(call, { type: 'hash', password })),
     verify,
-    close: async () => (await pool)?.close({ force: true }),
+    close: async () => (await threads)?.close({ force: true }),
   }
+}
+
+async function openThreads({ threads, onError }: PasswordPoolOptions): Promise<Piscina> {
+  const { Piscina } = await import('piscina')
+  const pool = new Piscina({
+    filename: THREAD_FILE,
+    minThreads: 0,
+    maxThreads: threads,
+    idleTimeout: IDLE_TIMEOUT_MS,
+  })
+  pool.on('error', onError)
+  return pool
 }
 
 /** True when a stored hash was made with other costs than new ones are. */

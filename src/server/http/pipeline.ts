@@ -1,0 +1,64 @@
+// Runs in listeners. What happens to a request, as two lists: read them from top to bottom.
+import { checkMediaType, receiveBody } from './body.ts'
+import { type Exchange, type Step, WAITS } from './exchange.ts'
+import { checkHead } from './head.ts'
+import { headerLines } from './headers.ts'
+import { readParams, readQuery } from './parameters.ts'
+import { compress, encode, leaveParser, observe, send } from './reply.ts'
+import type { AnyReply, Route } from './route.ts'
+
+/** What happens to every reply, of handlers and of failures, in this order. */
+export const REPLY_STEPS: readonly Step[] = [encode, compress, leaveParser, send, observe]
+
+/**
+ * What happens to a request of `route`, in this order; each step is made once, at the start. What a step throws is
+ * translated to a problem, which takes the steps of a reply.
+ */
+export function stepsOf<Context>(route: Route<Context>, context: Context): readonly Step[] {
+  return [
+    checkHead,
+    // Before the body: bytes of a client that we do not know are never held.
+    route.auth ? authenticate : [],
+    route.params ? readParams(route.path, route.params) : [],
+    route.query ? readQuery(route.query) : [],
+    route.body ? [checkMediaType, receiveBody(route.body)] : [],
+    handle(route, context),
+    REPLY_STEPS,
+  ].flat()
+}
+
+/** What happens to a request that gets the same answer whoever sends it. */
+export function constantSteps(answer: (exchange: Exchange) => void): readonly Step[] {
+  return [checkHead, answer, ...REPLY_STEPS]
+}
+
+function authenticate(exchange: Exchange): void {
+  const { host, head } = exchange
+  exchange.caller = host.options.authenticate(head.authorization)
+}
+
+/** Makes the step that runs the handler and takes its reply. */
+function handle<Context>(route: Route<Context>, context: Context): Step {
+  const constantLines = headerLines(route.headers ?? {})
+  const take = (exchange: Exchange, { status, headers, body }: AnyReply) => {
+    const lines = headers ? constantLines + headerLines(headers) : constantLines
+    exchange.outgoing = { status, headers: lines, body }
+  }
+  return (exchange) => {
+    const reply = route.handle(context, exchange, exchange.received)
+    if (!(reply instanceof Promise)) {
+      take(exchange, reply)
+      return undefined
+    }
+    reply.then(
+      (value) => {
+        // A request that has missed its deadline is on its way out already.
+        if (exchange.outgoing) return
+        take(exchange, value)
+        exchange.resume()
+      },
+      (error: unknown) => exchange.fail(error),
+    )
+    return WAITS
+  }
+}

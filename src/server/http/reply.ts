@@ -1,0 +1,58 @@
+// Runs in listeners. From a reply to the bytes of an answer.
+import { type Exchange, WAITS } from './exchange.ts'
+import { CRLF } from './headers.ts'
+import { Ready } from './route.ts'
+
+/** Below this, gzip saves less than the one packet that the answer fits in. */
+const GZIP_LENGTH_MIN = 1024
+/** Compressions in flight in the thread pool of a listener; further answers go out as they are. */
+const GZIP_MAX = 64
+const GZIP_ACCEPTED = /(?:^|,)\s*gzip\s*(?:;\s*q\s*=\s*(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)/i
+
+/** Writes the body as JSON, unless it is ready or there is none. */
+export function encode(exchange: Exchange): void {
+  const body = exchange.outgoing?.body
+  if (body === undefined) exchange.payload = undefined
+  else exchange.payload = body instanceof Ready ? body.json : JSON.stringify(body)
+}
+
+/** Compresses a body that is worth it, for a client that accepts it. */
+export function compress(exchange: Exchange): typeof WAITS | void {
+  const { host, payload, outgoing, head } = exchange
+  if (payload === undefined || payload.length < GZIP_LENGTH_MIN) return undefined
+  if (!outgoing || host.compressions >= GZIP_MAX || !GZIP_ACCEPTED.test(head.acceptEncoding)) {
+    return undefined
+  }
+  host.compressions += 1
+  // Loaded when a client first wants it: most do not, and it takes half a megabyte.
+  const { gzip, constants } = process.getBuiltinModule('node:zlib')
+  gzip(payload, { level: constants.Z_BEST_SPEED }, (error, compressed) => {
+    host.compressions -= 1
+    if (!error) {
+      exchange.payload = compressed
+      outgoing.headers += `${CRLF}content-encoding: gzip`
+    }
+    exchange.resume()
+  })
+  return WAITS
+}
+
+/**
+ * Waits until the parser is done with this request, where that matters: a connection that is not trusted must not be
+ * ended while the parser still reads from it (uWebSockets #1936), and an answer without a body is written correctly only
+ * outside the handler's own call (uWebSockets #1855).
+ */
+export function leaveParser(exchange: Exchange): typeof WAITS | void {
+  const { detached, untrusted, headOnly, payload } = exchange
+  if (detached || (!untrusted && !headOnly && payload !== undefined)) return undefined
+  setImmediate(() => exchange.resume())
+  return WAITS
+}
+
+export function send(exchange: Exchange): void {
+  exchange.send()
+}
+
+export function observe(exchange: Exchange): void {
+  if (exchange.outgoing) exchange.observe(exchange.outgoing.status)
+}

@@ -1,0 +1,33 @@
+// The operations on tasks for tests that have no HTTP: each call is one of an account, with a deadline of its own.
+import type { AccountCall, Queue } from '../../src/db/queue.ts'
+import {
+  deleteTask,
+  findTask,
+  insertTask,
+  type NewTask,
+  type Task,
+  type TaskChanges,
+  updateTask,
+} from '../../src/db/tasks.ts'
+
+export interface Tasks {
+  find(userId: string, id: string): Promise<Task | undefined>
+  insert(userId: string, task: NewTask): Promise<Task>
+  update(userId: string, id: string, changes: TaskChanges): Promise<Task | undefined>
+  delete(userId: string, id: string): Promise<boolean>
+}
+
+/** @param waitMsMax how long each call waits for its turn */
+export function tasksOf(queue: Queue, waitMsMax = 10_000): Tasks {
+  const from = (caller: string): AccountCall => callOf(caller, waitMsMax)
+  return {
+    find: (userId, id) => findTask(queue, from(userId), id),
+    insert: (userId, task) => insertTask(queue, from(userId), task),
+    update: (userId, id, changes) => updateTask(queue, from(userId), id, changes),
+    delete: (userId, id) => deleteTask(queue, from(userId), id),
+  }
+}
+
+export function callOf(caller: string, waitMsMax = 10_000): AccountCall {
+  return { caller, deadlineMs: performance.now() + waitMsMax, ended: false }
+}
