@@ -143,7 +143,7 @@ function erase<In extends Input, Row extends object, Result>({
     names: Object.keys(parameters),
     lookup,
     violations,
-    read: read as Operation<In, Result>['read'],
+    read,
   }
 }
 

@@ -110,7 +110,10 @@ describe('POST /api/v1/tasks', () => {
       { pointer: '/prio', message: 'Unknown field' },
       { pointer: '/description', message: expect.stringMatching(/^Expected text .* or null$/) },
       { pointer: '/priority', message: 'Expected one of "low", "medium", "high", "critical"' },
-      { pointer: '/due_at', message: expect.stringMatching(/^Expected a valid RFC 3339 .* or null$/) },
+      {
+        pointer: '/due_at',
+        message: expect.stringMatching(/^Expected a valid RFC 3339 .* or null$/),
+      },
     ])
     expect(body.error).toMatch(/^Invalid body: \/title Required/)
   })

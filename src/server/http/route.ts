@@ -44,8 +44,11 @@ type Reply<Declared extends Responses> = {
 }[keyof Declared]
 
 type BodyOf<Declared> = Declared extends { body: infer Schema extends TSchema }
-  ? { body: Static<Schema> | Ready<Static<Schema>> }
+  ? { body: Given<Static<Schema>> | Ready<Static<Schema>> }
   : { body?: undefined }
+
+/** A handler may return an array that it must not change. */
+type Given<Value> = Value extends readonly (infer Item)[] ? readonly Item[] : Value
 
 type HeadersOf<Declared> = Declared extends { headers: infer Names }
   ? { headers?: { readonly [Name in keyof Names]?: string } }
