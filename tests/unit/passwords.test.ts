@@ -1,0 +1,56 @@
+import { afterAll, expect, test } from 'vitest'
+import { type Call, createPasswordPool } from '../../src/workers/passwords/pool.ts'
+
+const PASSWORD = 'correct horse'
+const errors: Error[] = []
+const pool = createPasswordPool({
+  threads: 1,
+  queueMax: 4,
+  onError: (error) => errors.push(error),
+})
+
+afterAll(async () => {
+  await pool.close()
+  expect(errors).toEqual([])
+})
+
+function callOf(waitMs = 30_000): Call & { ended: boolean } {
+  return { deadlineMs: performance.now() + waitMs, ended: false }
+}
+
+function nameOf(settled: Promise<unknown>): Promise<string> {
+  return settled.then(
+    () => 'hashed',
+    (error: Error) => error.name,
+  )
+}
+
+test('a hash verifies its own password, no other, and no account at all', async () => {
+  const hash = await pool.hash(callOf(), PASSWORD)
+  expect(await pool.verify(callOf(), PASSWORD, hash)).toBe(true)
+  expect(await pool.verify(callOf(), `${PASSWORD}!`, hash)).toBe(false)
+  expect(await pool.verify(callOf(), PASSWORD, undefined)).toBe(false)
+})
+
+test('a password that waits when its client leaves, or its deadline passes, is not hashed', async () => {
+  const running = nameOf(pool.hash(callOf(), PASSWORD))
+  const leaving = callOf()
+  const left = nameOf(pool.hash(leaving, PASSWORD))
+  const late = nameOf(pool.hash(callOf(0), PASSWORD))
+  const next = nameOf(pool.hash(callOf(), PASSWORD))
+  leaving.ended = true
+  expect(await Promise.all([running, left, late, next])).toEqual([
+    'hashed',
+    'CallOverError',
+    'CallOverError',
+    'hashed',
+  ])
+})
+
+test('one password too many is turned away at once, and the others are hashed', async () => {
+  const hashes = Array.from({ length: 6 }, () => nameOf(pool.hash(callOf(), PASSWORD)))
+  expect(await Promise.all(hashes)).toEqual([
+    ...Array.from({ length: 5 }, () => 'hashed'),
+    'PasswordPoolFullError',
+  ])
+})
