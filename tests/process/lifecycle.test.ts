@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -257,6 +257,31 @@ test('a database that never answers ends the start with 1 and says so', async ()
   expect(running.stderr()).toContain('Cannot reach PostgreSQL within 1000 ms')
   expect(running.stderr() + JSON.stringify(running.lines)).not.toContain('secretword')
 })
+
+test.each(['1', '2'])(
+  'a stop while %s listeners wait for a database ends with 0',
+  async (LISTENERS) => {
+    // A server that hangs up on everyone, and shows that somebody has tried.
+    const { promise: tried, resolve } = Promise.withResolvers<void>()
+    const server = createServer((socket) => {
+      socket.destroy()
+      resolve()
+    })
+    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
+    const { port } = server.address() as AddressInfo
+    const running = await runMain({
+      DATABASE_URL: `postgres://user:password@127.0.0.1:${port}/database`,
+      JWT_SECRET,
+      LISTENERS,
+      SERVER_PORT: '0',
+      STARTUP_TIMEOUT_MS: '600000',
+    })
+    await tried
+    running.child.kill('SIGTERM')
+    expect(await running.exited).toEqual({ code: 0, signal: null })
+    server.close()
+  },
+)
 
 test('without database: 503 that says so, and recovery without a restart', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-outage-'))

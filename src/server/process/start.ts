@@ -92,12 +92,18 @@ async function startListeners(
     drainDelayMs: config.DRAIN_DELAY_MS,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
     onReplaced: (event) => log.error(event, 'Listener died, starting another'),
+    onUnexpected: (event) => log.warn(event, 'Listener sent an unknown message, ignoring it'),
   })
+  const stop = () => void supervisor.drain()
+  signal.addEventListener('abort', stop)
   try {
     await supervisor.started
   } catch (error) {
-    supervisor.terminate()
+    if (signal.aborted) await supervisor.drain()
+    else supervisor.terminate()
     throw error
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
   return supervisor
 }
