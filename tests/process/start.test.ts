@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -257,6 +257,16 @@ describe('without DATABASE_URL', () => {
     },
     TIMEOUT_MS,
   )
+
+  test('a kept secret that was cut short is refused, and not shown', async () => {
+    await writeFile(join(folder, 'jwt-secret'), 'cut short\n')
+    const running = await start()
+    expect((await running.exited).code).toBe(1)
+    expect(running.stderr()).toContain(
+      `"${join(folder, 'jwt-secret')}": expected at least 32 bytes`,
+    )
+    expect(running.stderr() + JSON.stringify(running.lines)).not.toContain('cut short')
+  })
 
   test(
     'a second copy on the same folder is refused',

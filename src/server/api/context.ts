@@ -14,7 +14,6 @@ const CONNECT_TIMEOUT_MS = 5000
 
 /** What handlers may use. */
 export interface Context {
-  readonly config: Config
   readonly log: Logger
   readonly db: Database
   readonly tasks: Tasks
@@ -34,10 +33,10 @@ export type ListenerState = 'starting' | 'ready' | 'draining' | 'closed'
 
 /** `config` must hold `DATABASE_URL` and `JWT_SECRET`: the start has filled them in. */
 export function createContext(config: Config, log: Logger, document: () => unknown): Context {
-  const { DATABASE_URL: url, JWT_SECRET: secret } = config
-  if (!url || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
+  const { DATABASE_URL: database, JWT_SECRET: secret } = config
+  if (!database || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
   const db = connect({
-    url,
+    url: database.url.reveal(),
     connections: config.DB_CONNECTIONS,
     queueMax: config.DB_QUEUE,
     statementTimeoutMs: config.DB_STATEMENT_TIMEOUT_MS,
@@ -45,11 +44,10 @@ export function createContext(config: Config, log: Logger, document: () => unkno
     applicationName: 'taskapi',
   })
   return {
-    config,
     log,
     db,
     tasks: createTasks(db, {
-      callsMax: config.DB_BATCHING === 'on' ? BATCH_CALLS_MAX : 1,
+      callsMax: config.DB_BATCHING ? BATCH_CALLS_MAX : 1,
       queueMax: config.DB_QUEUE,
       waitMsMax: config.REQUEST_TIMEOUT_MS,
     }),
@@ -58,13 +56,13 @@ export function createContext(config: Config, log: Logger, document: () => unkno
       queueMax: config.PASSWORD_QUEUE,
       onError: (err) => log.error({ err }, 'Password pool failed'),
     }),
-    tokens: createTokens({ secret, lifeHours: config.JWT_EXPIRATION_HOURS }),
+    tokens: createTokens({ secret: secret.reveal(), lifeHours: config.JWT_EXPIRATION_HOURS }),
     readiness: { state: 'starting' },
     document,
   }
 }
 
-/** Connects, and prepares every statement on every connection. Rejects while the database is away. */
+/** Connects, and prepares every statement on every connection. Rejects while the database is unreachable. */
 export function warmContext(context: Context): Promise<void> {
   return context.db.warm(Object.values({ ...USER_STATEMENTS, ...TASK_STATEMENTS }))
 }

@@ -2,12 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Context, closeContext, createContext, warmContext } from '../api/context.ts'
 import type { Config } from '../config/config.ts'
-import { parseAllowedOrigins } from '../config/settings.ts'
 import { Gate } from '../http/exchange.ts'
 import { installRoutes, routes } from '../http/install.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
-import { VERSION } from '../root.ts'
+import { MIGRATIONS_FOLDER, VERSION } from '../root.ts'
 import { collectAlone, compactHeap } from './heap.ts'
 
 const WARM_RETRY_MS = 250
@@ -31,7 +30,7 @@ export interface StartOptions {
   signal: AbortSignal
 }
 
-/** Resolves when the listener accepts connections; with the database away it accepts, but is not ready. */
+/** Resolves when the listener accepts connections; with the database unreachable it accepts, but is not ready. */
 export async function startListener(
   config: Config,
   log: Logger,
@@ -40,8 +39,14 @@ export async function startListener(
   collectAlone()
   const uws = loadUws()
   if (migrates) {
-    const { applyMigrations } = await import('./migrations.ts')
-    await applyMigrations(config, log, signal)
+    const { migrate } = await import('../../db/migrate.ts')
+    await migrate({
+      url: config.DATABASE_URL?.url.reveal() ?? '',
+      folder: MIGRATIONS_FOLDER,
+      timeoutMs: config.STARTUP_TIMEOUT_MS,
+      signal,
+      onApplied: (name) => log.info({ migration: name }, 'Migration applied'),
+    })
   }
   const context = createContext(config, log, readDocument)
   const warmed = await warm(context)
@@ -49,7 +54,7 @@ export async function startListener(
 
   const gate = new Gate({
     log,
-    allowedOrigins: parseAllowedOrigins(config.CORS_ORIGINS),
+    allowedOrigins: config.CORS_ORIGINS,
     bodyBytesMax: config.MAX_BODY_BYTES,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
   })
@@ -58,7 +63,7 @@ export async function startListener(
   installRoutes(app, context, gate)
   const socket = await listen(app, config)
   const port = uws.us_socket_local_port(socket)
-  const parts: Parts = { uws, app, socket, context, gate, connections }
+  const parts: Parts = { config, uws, app, socket, context, gate, connections }
   let refusing: Promise<void> | undefined
   compactSoon(gate)
   const refuse = () => {
@@ -87,7 +92,7 @@ async function warm(context: Context): Promise<boolean> {
   try {
     await warmContext(context)
   } catch (err) {
-    context.log.warn({ err }, 'Database is away')
+    context.log.warn({ err }, 'Database is unreachable')
     return false
   }
   if (context.readiness.state === 'starting') context.readiness.state = 'ready'
@@ -97,7 +102,7 @@ async function warm(context: Context): Promise<boolean> {
 async function keepWarming(context: Context): Promise<void> {
   while (context.readiness.state === 'starting') {
     await delay(WARM_RETRY_MS, undefined, { ref: false })
-    if (await warm(context)) context.log.info('Database is back')
+    if (await warm(context)) context.log.info('Database is reachable again')
   }
 }
 
@@ -136,6 +141,7 @@ function listen(
 }
 
 interface Parts {
+  config: Config
   uws: Uws
   app: TemplatedApp
   socket: us_listen_socket
@@ -144,8 +150,8 @@ interface Parts {
   connections: ConnectionCount
 }
 
-async function refuseConnections({ uws, socket, context, gate, connections }: Parts) {
-  const { config, log, readiness } = context
+async function refuseConnections({ config, uws, socket, context, gate, connections }: Parts) {
+  const { log, readiness } = context
   readiness.state = 'draining'
   log.info({ connections: connections.open, in_flight: gate.pending.size }, 'Draining')
   if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
@@ -153,8 +159,8 @@ async function refuseConnections({ uws, socket, context, gate, connections }: Pa
 }
 
 /** Connections must be refused by now: a client that is told to close would come back, to be reset. */
-async function drain({ app, context, gate, connections }: Parts): Promise<boolean> {
-  const { config, log, readiness } = context
+async function drain({ config, app, context, gate, connections }: Parts): Promise<boolean> {
+  const { log, readiness } = context
   gate.closing = true
   const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
   while (connections.open > 0 && performance.now() < deadline) await delay(DRAIN_POLL_MS)

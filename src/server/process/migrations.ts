@@ -11,7 +11,7 @@ export async function applyMigrations(
   signal: AbortSignal,
 ): Promise<void> {
   await migrate({
-    url: config.DATABASE_URL ?? '',
+    url: config.DATABASE_URL?.url.reveal() ?? '',
     folder: MIGRATIONS_FOLDER,
     timeoutMs: config.STARTUP_TIMEOUT_MS,
     signal,

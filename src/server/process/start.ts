@@ -81,8 +81,8 @@ async function startListeners(
     execArguments: ['--expose-gc', `--max-semi-space-size=${SEMI_SPACE_MIB_MAX}`],
     env: childEnvironment(
       {
-        DATABASE_URL: config.DATABASE_URL ?? '',
-        JWT_SECRET: config.JWT_SECRET ?? '',
+        DATABASE_URL: config.DATABASE_URL?.url.reveal() ?? '',
+        JWT_SECRET: config.JWT_SECRET?.reveal() ?? '',
         SERVER_PORT: String(config.SERVER_PORT),
       },
       // One heap for all threads of glibc's allocator: 0.6 MB less per listener.
