@@ -2,6 +2,7 @@
 // The only file that handles signals and ends the process.
 import { totalmem } from 'node:os'
 import { getHeapStatistics } from 'node:v8'
+import { describeError } from '../db/failures.ts'
 import {
   LISTENER_ROLE,
   type ListenerMessage,
@@ -28,6 +29,7 @@ async function serve(): Promise<void> {
   const log = createLog({
     level: config.LOG_LEVEL,
     role: config.LISTENERS > 1 ? 'supervisor' : 'listener',
+    describeError,
   })
   const listenForStop = (stop: () => void) => {
     for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop)
@@ -53,7 +55,7 @@ async function serve(): Promise<void> {
 
 async function serveAsListener(migrates: boolean): Promise<void> {
   const config = readConfigOrExit()
-  const log = createLog({ level: config.LOG_LEVEL, role: 'listener' })
+  const log = createLog({ level: config.LOG_LEVEL, role: 'listener', describeError })
   // A terminal sends Ctrl-C to the whole group; the supervisor decides.
   process.on('SIGINT', () => undefined)
   const listenForStop = (stop: () => void) => {

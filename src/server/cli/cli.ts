@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Command } from 'commander'
+import { describeError } from '../../db/failures.ts'
 import { readConfig } from '../config/config.ts'
 import { renderEnvExample, renderHelp, renderMarkdown } from '../config/docs.ts'
 import { createLog } from '../observe/log.ts'
@@ -32,7 +33,7 @@ export async function runCli(serve: () => Promise<void>): Promise<void> {
 
 async function migrateOnly(): Promise<void> {
   const config = readConfig()
-  const log = createLog({ level: config.LOG_LEVEL, role: 'migrate' })
+  const log = createLog({ level: config.LOG_LEVEL, role: 'migrate', describeError })
   const { signal } = new AbortController()
   const local =
     config.DATABASE_URL === undefined
