@@ -9,13 +9,13 @@ import { Secret } from '../config/secret.ts'
 import { SETTINGS } from '../config/settings.ts'
 import type { Logger } from '../observe/log.ts'
 import { claim, isTaken } from './claims.ts'
-import type { Part } from './start.ts'
+import type { Running } from './running.ts'
 
 const DATABASE_NAME = 'taskapi'
 const SECRET_FILE = 'jwt-secret'
 const SECRET_BYTES = 48
 
-export interface LocalDatabase extends Part {
+export interface LocalDatabase extends Running {
   settings: { DATABASE_URL: DatabaseUrl; JWT_SECRET: Secret }
 }
 
