@@ -113,6 +113,6 @@ test.each([
   expect(problems({ CORS_ORIGINS }).length === 0).toBe(valid)
 })
 
-test('README.md and .env.example are what the code says', () => {
+test('README.md, .env.example and package.json are what the code says', () => {
   expect(() => execFileSync(process.execPath, [MAIN, 'docs', '--check'])).not.toThrow()
 })

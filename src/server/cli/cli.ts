@@ -22,7 +22,7 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
-    .description('write the generated parts of README.md, and .env.example')
+    .description('write the generated parts of README.md and package.json, and .env.example')
     .option('--check', 'only check that they are up to date', false)
     .action(writeDocs)
   await program.parseAsync()

@@ -11,7 +11,7 @@ const SEMI_SPACE_MIB_MAX = 2
 
 /**
  * Options of Node for a process that serves. The supervisor gives them to its listeners; a listener that runs alone needs
- * them on its command line. It cannot set the limit itself:
+ * them on its command line, and `npm run docs` writes them wherever that is spelled out. It cannot set the limit itself:
  * V8 reads it when it makes the heap, and setting the flag later changes nothing (53 MB again). Its growth factor can be
  * set later, but as a limit of 1 (43 MB, and a fifth fewer lists). Replacing the process (`process.execve`) works, for
  * 29 ms at every start and an interface of Node that is still experimental.
