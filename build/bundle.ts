@@ -41,6 +41,13 @@ const STAND_INS = {
   perf_hooks: 'perf-hooks',
 }
 
+/**
+ * Functions and classes are called in a logged stack what they are called in the sources. Idle memory of a listener and its
+ * time to the first answer, medians of 10 alternating starts: every name shortened 12.3 MB and 132 ms, these kept 12.1 MB
+ * and 139 ms, no name shortened 12.6 MB and 152 ms. A source map would tell lines, too, for 15.8 MB and 160 ms.
+ */
+const KEPT_NAMES = { keepNames: { function: true, class: true } }
+
 let changes = 0
 const bundle = await rolldown({
   input: {
@@ -83,7 +90,7 @@ await rm(OUTPUT, { recursive: true, force: true })
 await bundle.write({
   dir: OUTPUT,
   format: 'cjs',
-  minify: true,
+  minify: { mangle: KEPT_NAMES, compress: KEPT_NAMES, codegen: true },
   entryFileNames: '[name].cjs',
   chunkFileNames: '[name].cjs',
 })
