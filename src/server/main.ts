@@ -1,4 +1,4 @@
-// The entry of every process: its arguments say whether it is the service, a listener of a supervisor, or a command.
+// The entry of every process: its arguments decide whether it is the service, a listener of a supervisor, or a command.
 import { LISTENER_ROLE, MIGRATES } from '../workers/messages.ts'
 import { runCommand, runListener, runService } from './process/run.ts'
 

@@ -6,7 +6,7 @@ const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 10_000
 /** A listener that lived this long did not die of its start, so the next one starts at once again. */
 const STABLE_MS = 10_000
-/** What a listener gets on top of its own drain deadline before it is killed. */
+/** How much longer than its drain deadline a listener may take before it is killed. */
 const KILL_GRACE_MS = 2000
 /** How long the others wait for a listener that does not report that it refuses connections. */
 const REFUSE_GRACE_MS = 1000
@@ -26,11 +26,11 @@ export interface SupervisorOptions {
   /** Time that its drain may take after that. */
   shutdownTimeoutMs: number
   onReplaced(event: { listener_pid: number | undefined; reason: string; delay_ms: number }): void
-  /** A listener sent what is no message of a listener. It changes nothing. */
+  /** A listener sent a message that is not in `messages.ts`; it was ignored. */
   onUnexpected(event: { listener_pid: number | undefined; type: unknown }): void
 }
 
-/** In this order, and never back. */
+/** In this order. */
 type State = 'starting' | 'running' | 'draining'
 
 /** Starts the listeners; each that dies later is replaced, after a delay that grows while they keep dying. */
@@ -58,8 +58,8 @@ export class Supervisor {
 
   /**
    * Drains every listener. True when all of them ended by themselves, with 0, in time. First all refuse connections,
-   * then all tell their clients to close: a client that came back to a listener which still accepts would be reset when
-   * that one stops.
+   * then all ask their clients to close: a client that reconnected to a listener which still accepts would be reset when
+   * that listener stops.
    */
   async drain(): Promise<boolean> {
     this.#become('draining')
@@ -108,7 +108,7 @@ export class Supervisor {
     for (const child of this.#children) if (child.connected) child.send(message)
   }
 
-  /** Nothing checks what comes through the channel, so a message may be any other value, too. */
+  /** The type is only a promise: a message can be any value that JSON has. */
   #receive(child: ChildProcess, message: ListenerMessage | null): void {
     const type = message?.type
     switch (type) {
@@ -125,7 +125,7 @@ export class Supervisor {
     }
   }
 
-  /** The only place that changes the state. A state that is already past is not entered again. */
+  /** The only place that changes the state. Draining is final. */
   #become(next: State): void {
     if (next === this.#state || this.#state === 'draining') return
     this.#state = next

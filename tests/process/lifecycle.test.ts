@@ -39,7 +39,7 @@ describe('a drain', () => {
     expect(refused).toBe(CLIENTS)
   })
 
-  test('fails readiness and lets a login that is under way finish', async () => {
+  test('fails readiness and lets a login that is in flight finish', async () => {
     const service = await startService(database.url, {
       SHUTDOWN_TIMEOUT_MS: '15000',
       DRAIN_DELAY_MS: '700',
@@ -61,7 +61,7 @@ describe('a drain', () => {
     expect((await service.exited).code).toBe(0)
   })
 
-  test('tells a kept connection to close', async () => {
+  test('asks a kept connection to close', async () => {
     const service = await startService(database.url, { SHUTDOWN_TIMEOUT_MS: '15000' })
     const socket = connect(service.port, '127.0.0.1')
     socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
@@ -246,7 +246,7 @@ test('statements over the queue limit are shed with 503', async () => {
   expect((await service.stop()).code).toBe(0)
 })
 
-test('a database that never answers ends the start with 1 and says so', async () => {
+test('a database that never answers ends the start with 1 and an error that names the limit', async () => {
   const running = await runMain({
     DATABASE_URL: 'postgres://nobody:secretword@127.0.0.1:1/none',
     JWT_SECRET,

@@ -26,7 +26,7 @@ describe('configuration', () => {
     return running.stderr()
   }
 
-  test('every bad value is told at once: name, value, expectation, source', async () => {
+  test('every bad value is reported at once: name, value, expectation, source', async () => {
     const text = await refuse({
       DATABASE_URL: 'mysql://localhost/x',
       JWT_SECRET: 'too short',
@@ -62,6 +62,18 @@ describe('configuration', () => {
     const running = await runMain({}, ['migrat'])
     expect((await running.exited).code).toBe(1)
     expect(running.stderr()).toContain('migrate')
+  })
+
+  test.each([
+    [['--versoin'], "unknown option '--versoin'\n(Did you mean --version?)"],
+    [['docs', '--chek'], "unknown option '--chek'\n(Did you mean --check?)"],
+    [['serve', 'fast'], 'too many arguments'],
+    [['--port', '80'], "unknown option '--port'"],
+    [['listener'], "unknown command 'listener'"],
+  ])('the arguments %j are refused', async (words, text) => {
+    const running = await runMain({}, words)
+    expect((await running.exited).code).toBe(1)
+    expect(running.stderr()).toContain(text)
   })
 })
 

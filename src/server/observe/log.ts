@@ -38,7 +38,7 @@ export function createLog({ level, role, describeError }: LogOptions): Log {
 
   const destination = pino.destination({ dest: 1, sync: false, maxLength: BUFFER_BYTES_MAX })
   const logger = pino(settings, destination)
-  // The reader has gone, so there is nobody left to report to.
+  // Nobody reads the log any more, so there is nobody to report this to.
   destination.on('error', () => undefined)
   let dropped = 0
   destination.on('drop', () => {
@@ -52,7 +52,7 @@ export function createLog({ level, role, describeError }: LogOptions): Log {
   return { logger, close: () => closeDestination(destination) }
 }
 
-/** Its own flush calls back before the last write has ended; closing does not. */
+/** Waits for `close`: pino's flush calls back before the last write has ended. */
 function closeDestination(destination: ReturnType<typeof pino.destination>): Promise<void> {
   return new Promise((resolve) => {
     const patience = setTimeout(resolve, CLOSE_TIMEOUT_MS)

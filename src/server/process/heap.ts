@@ -44,7 +44,7 @@ export function compactHeap(): void {
 export function memoryLimits(): { heap_mb: number; memory_mb: number } {
   return {
     heap_mb: toMegabytes(getHeapStatistics().heap_size_limit),
-    // Without a limit, version 1 of cgroups says nearly 2^64.
+    // Without a limit, version 1 of cgroups reports nearly 2^64.
     memory_mb: toMegabytes(Math.min(process.constrainedMemory() || totalmem(), totalmem())),
   }
 }

@@ -38,7 +38,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
   }
 }
 
-/** One listener runs in this process; several run in processes of their own, which are replaced when they die. */
+/** One listener runs in this process; several run in one process each, which is replaced when it dies. */
 async function startListeners(config: Config, options: ServiceOptions): Promise<Running> {
   if (config.LISTENERS > 1) return superviseListeners(config, options)
   const { log, signal } = options
@@ -84,7 +84,7 @@ async function superviseListeners(config: Config, options: ServiceOptions): Prom
   return supervisor
 }
 
-/** Says where clients on this machine reach the service: to the log, and to whoever may want to try it. */
+/** Reports where clients on this machine reach the service: to the log, and to a newcomer or a terminal. */
 async function announce(config: Config, port: number, log: Logger): Promise<void> {
   const host = ['0.0.0.0', '::'].includes(config.SERVER_HOST) ? 'localhost' : config.SERVER_HOST
   const url = `http://${host}:${port}`
