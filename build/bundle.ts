@@ -9,7 +9,7 @@ import { rolldown } from 'rolldown'
 import { changeDriver, DRIVER_CHANGES } from './driver-changes.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-/** As deep below the root as src/server, because paths to migrations are relative to a file of it. */
+/** As deep below the root as src/server, because root.ts finds the root by its own place. */
 const OUTPUT = `${ROOT}dist/server`
 
 /** Native addons, and what only some commands or the first password load. */
@@ -39,6 +39,13 @@ const STAND_INS = {
   tls: 'tls',
   perf_hooks: 'perf-hooks',
 }
+
+/**
+ * Functions and classes are called in a logged stack what they are called in the sources. Idle memory of a listener and its
+ * time to the first answer, medians of 10 alternating starts: every name shortened 12.3 MB and 132 ms, these kept 12.1 MB
+ * and 139 ms, no name shortened 12.6 MB and 152 ms. A source map would give line numbers, too, for 15.8 MB and 160 ms.
+ */
+const KEPT_NAMES = { keepNames: { function: true, class: true } }
 
 let changes = 0
 const bundle = await rolldown({
@@ -82,7 +89,7 @@ await rm(OUTPUT, { recursive: true, force: true })
 await bundle.write({
   dir: OUTPUT,
   format: 'cjs',
-  minify: true,
+  minify: { mangle: KEPT_NAMES, compress: KEPT_NAMES, codegen: true },
   entryFileNames: '[name].cjs',
   chunkFileNames: '[name].cjs',
 })

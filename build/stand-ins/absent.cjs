@@ -1,4 +1,4 @@
-// For a module whose feature this service does not use: using it is a mistake that must be heard.
+// For a module whose feature this service does not use: whoever uses it gets an error.
 module.exports = absent
 module.exports.define = () => absent
 

@@ -8,3 +8,4 @@ export const VERSION: string = manifest.version
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
 export const README_FILE = fileURLToPath(new URL('../../README.md', import.meta.url))
 export const ENV_EXAMPLE_FILE = fileURLToPath(new URL('../../.env.example', import.meta.url))
+export const MANIFEST_FILE = fileURLToPath(new URL('../../package.json', import.meta.url))

@@ -1,9 +1,9 @@
-// What processes and threads say to each other. Loads nothing.
+// The messages between processes and between threads. Loads nothing.
 
 /** Supervisor to listener. `refuse` to all comes before `drain` to any. */
 export type SupervisorMessage = { type: 'refuse' } | { type: 'drain' }
 
-/** Listener to supervisor: it accepts connections; it no longer does. */
+/** Listener to supervisor: it now accepts connections; it no longer does. */
 export type ListenerMessage = { type: 'listening' } | { type: 'refusing' }
 
 /** Listener to hash thread. */

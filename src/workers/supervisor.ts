@@ -6,9 +6,9 @@ const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 10_000
 /** A listener that lived this long did not die of its start, so the next one starts at once again. */
 const STABLE_MS = 10_000
-/** What a listener gets on top of its own drain deadline before it is killed. */
+/** How much longer than its drain deadline a listener may take before it is killed. */
 const KILL_GRACE_MS = 2000
-/** How long the others wait for a listener that does not say that it refuses connections. */
+/** How long the others wait for a listener that does not report that it refuses connections. */
 const REFUSE_GRACE_MS = 1000
 
 export interface SupervisorOptions {
@@ -26,8 +26,11 @@ export interface SupervisorOptions {
   /** Time that its drain may take after that. */
   shutdownTimeoutMs: number
   onReplaced(event: { listener_pid: number | undefined; reason: string; delay_ms: number }): void
+  /** A listener sent a message that is not in `messages.ts`; it was ignored. */
+  onUnexpected(event: { listener_pid: number | undefined; type: unknown }): void
 }
 
+/** In this order. */
 type State = 'starting' | 'running' | 'draining'
 
 /** Starts the listeners; each that dies later is replaced, after a delay that grows while they keep dying. */
@@ -48,27 +51,26 @@ export class Supervisor {
     for (let count = 0; count < options.listeners; count += 1) this.#spawn()
   }
 
-  /** Resolves once every listener accepts connections; rejects when one ends before it ever did. */
+  /** Resolves once every listener accepts connections; rejects when one ends, or a stop comes, before that. */
   get started(): Promise<void> {
     return this.#start.promise
   }
 
   /**
    * Drains every listener. True when all of them ended by themselves, with 0, in time. First all refuse connections,
-   * then all tell their clients to close: a client that came back to a listener which still accepts would be reset when
-   * that one stops.
+   * then all ask their clients to close: a client that reconnected to a listener which still accepts would be reset when
+   * that listener stops.
    */
   async drain(): Promise<boolean> {
-    this.#state = 'draining'
-    for (const timer of this.#timers) clearTimeout(timer)
+    this.#become('draining')
     const { drainDelayMs, shutdownTimeoutMs } = this.#options
     const patienceMs = drainDelayMs + shutdownTimeoutMs + KILL_GRACE_MS
     const deadline = setTimeout(() => this.terminate(), patienceMs)
     const impatience = setTimeout(() => this.#refused.resolve(), drainDelayMs + REFUSE_GRACE_MS)
-    this.#tell({ type: 'refuse' })
+    this.#send({ type: 'refuse' })
     this.#checkRefused()
     await this.#refused.promise
-    this.#tell({ type: 'drain' })
+    this.#send({ type: 'drain' })
     if (this.#children.size === 0) this.#drained.resolve(this.#clean)
     const clean = await this.#drained.promise
     clearTimeout(deadline)
@@ -78,8 +80,7 @@ export class Supervisor {
 
   /** Kills what is left. */
   terminate(): void {
-    this.#state = 'draining'
-    for (const timer of this.#timers) clearTimeout(timer)
+    this.#become('draining')
     for (const child of this.#children) child.kill('SIGKILL')
   }
 
@@ -93,7 +94,7 @@ export class Supervisor {
     })
     const bornAt = Date.now()
     this.#children.add(child)
-    child.on('message', (message) => this.#receive(child, message as ListenerMessage))
+    child.on('message', (message) => this.#receive(child, message as ListenerMessage | null))
     child.on('error', (error) => this.#start.reject(error))
     child.once('exit', (code, signal) => {
       this.#children.delete(child)
@@ -103,20 +104,38 @@ export class Supervisor {
     })
   }
 
-  #tell(message: SupervisorMessage): void {
+  #send(message: SupervisorMessage): void {
     for (const child of this.#children) if (child.connected) child.send(message)
   }
 
-  #receive(child: ChildProcess, { type }: ListenerMessage): void {
-    if (type === 'refusing') {
-      this.#listening.delete(child)
-      this.#checkRefused()
-      return
+  /** The type is only a promise: a message can be any value that JSON has. */
+  #receive(child: ChildProcess, message: ListenerMessage | null): void {
+    const type = message?.type
+    switch (type) {
+      case 'listening':
+        this.#listening.add(child)
+        if (this.#listening.size === this.#options.listeners) this.#become('running')
+        break
+      case 'refusing':
+        this.#listening.delete(child)
+        this.#checkRefused()
+        break
+      default:
+        this.#options.onUnexpected({ listener_pid: child.pid, type: type satisfies undefined })
     }
-    this.#listening.add(child)
-    if (this.#state !== 'starting' || this.#listening.size < this.#options.listeners) return
-    this.#state = 'running'
-    this.#start.resolve()
+  }
+
+  /** The only place that changes the state. Draining is final. */
+  #become(next: State): void {
+    if (next === this.#state || this.#state === 'draining') return
+    this.#state = next
+    if (next === 'running') {
+      this.#start.resolve()
+    } else {
+      for (const timer of this.#timers) clearTimeout(timer)
+      // Settles nothing when the start is over.
+      this.#start.reject(new Error('Stopped while starting'))
+    }
   }
 
   #checkRefused(): void {

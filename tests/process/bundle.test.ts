@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient, register, sendRaw } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
-import { runMain, startService } from '../support/service.ts'
+import { JWT_SECRET, runMain, startService } from '../support/service.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const BUNDLE = `${ROOT}dist/server/main.cjs`
@@ -74,6 +74,20 @@ test('the bundle encrypts its connections to PostgreSQL when told to', async () 
   expect([contentType, major]).toEqual([22, 3])
   running.child.kill('SIGKILL')
   server.close()
+})
+
+test('a stack that the bundle logs names the functions of the sources', async () => {
+  const other = createServer()
+  await new Promise<void>((ready) => other.listen(0, '127.0.0.1', ready))
+  const { port } = other.address() as AddressInfo
+  const settings = { DATABASE_URL: database.url, JWT_SECRET, SERVER_HOST: '127.0.0.1' }
+  const running = await runMain({ ...settings, SERVER_PORT: String(port) }, [], BUNDLE)
+  const { err } = await running.line(({ msg }) => msg === 'Cannot start')
+  expect(err).toMatchObject({
+    stack: expect.stringMatching(/ at (async )?takePort \(.* at async startService \(/s),
+  })
+  expect((await running.exited).code).toBe(1)
+  other.close()
 })
 
 test('the bundle knows its commands', async () => {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -26,7 +26,7 @@ describe('configuration', () => {
     return running.stderr()
   }
 
-  test('every bad value is told at once: name, value, expectation, source', async () => {
+  test('every bad value is reported at once: name, value, expectation, source', async () => {
     const text = await refuse({
       DATABASE_URL: 'mysql://localhost/x',
       JWT_SECRET: 'too short',
@@ -62,6 +62,18 @@ describe('configuration', () => {
     const running = await runMain({}, ['migrat'])
     expect((await running.exited).code).toBe(1)
     expect(running.stderr()).toContain('migrate')
+  })
+
+  test.each([
+    [['--versoin'], "unknown option '--versoin'\n(Did you mean --version?)"],
+    [['docs', '--chek'], "unknown option '--chek'\n(Did you mean --check?)"],
+    [['serve', 'fast'], 'too many arguments'],
+    [['--port', '80'], "unknown option '--port'"],
+    [['listener'], "unknown command 'listener'"],
+  ])('the arguments %j are refused', async (words, text) => {
+    const running = await runMain({}, words)
+    expect((await running.exited).code).toBe(1)
+    expect(running.stderr()).toContain(text)
   })
 })
 
@@ -257,6 +269,16 @@ describe('without DATABASE_URL', () => {
     },
     TIMEOUT_MS,
   )
+
+  test('a kept secret that was cut short is refused, and not shown', async () => {
+    await writeFile(join(folder, 'jwt-secret'), 'cut short\n')
+    const running = await start()
+    expect((await running.exited).code).toBe(1)
+    expect(running.stderr()).toContain(
+      `"${join(folder, 'jwt-secret')}": expected at least 32 bytes`,
+    )
+    expect(running.stderr() + JSON.stringify(running.lines)).not.toContain('cut short')
+  })
 
   test(
     'a second copy on the same folder is refused',

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { ConfigError, parseConfig } from '../../src/server/config/config.ts'
 import { countCpus } from '../../src/server/config/cpus.ts'
+import { settingEntries } from '../../src/server/config/settings.ts'
 import { MAIN } from '../support/service.ts'
 
 const SECRET = 'x'.repeat(32)
@@ -46,6 +47,31 @@ test('names the source of a bad value', () => {
   ])
 })
 
+test('gives values, not the texts of the environment', () => {
+  const DATABASE_URL = 'postgres://u:p@db.example/taskapi'
+  const config = parseConfig({ DATABASE_URL, JWT_SECRET: SECRET, DB_BATCHING: 'off' })
+  expect(config.DB_BATCHING).toBe(false)
+  expect(parseConfig({}).DB_BATCHING).toBe(true)
+  expect(config.DATABASE_URL?.isLocal).toBe(false)
+  expect(config.DATABASE_URL?.url.reveal()).toBe(DATABASE_URL)
+  expect(config.JWT_SECRET?.reveal()).toBe(SECRET)
+})
+
+test.each([
+  ['*', undefined],
+  ['https://a.example', ['https://a.example']],
+  ['https://a.example, http://localhost:3000', ['https://a.example', 'http://localhost:3000']],
+])('CORS_ORIGINS %s allows %s', (CORS_ORIGINS, allowed) => {
+  const { CORS_ORIGINS: origins } = parseConfig({ CORS_ORIGINS })
+  expect(origins && [...origins]).toEqual(allowed)
+})
+
+test('accepts every default that it documents', () => {
+  for (const [name, setting] of settingEntries) {
+    if (setting.default !== undefined) expect(problems({ [name]: setting.default })).toEqual([])
+  }
+})
+
 test('is frozen', () => {
   expect(Object.isFrozen(parseConfig({}))).toBe(true)
 })
@@ -87,6 +113,6 @@ test.each([
   expect(problems({ CORS_ORIGINS }).length === 0).toBe(valid)
 })
 
-test('README.md and .env.example are what the schema says', () => {
+test('README.md, .env.example and package.json are what the code says', () => {
   expect(() => execFileSync(process.execPath, [MAIN, 'docs', '--check'])).not.toThrow()
 })

@@ -15,6 +15,8 @@ const SUPERUSER = 'postgres'
 /** Only part of the socket's file name: nothing listens on TCP. */
 const SOCKET_PORT = 5432
 const POLL_MS = 50
+/** Each waits `POLL_MS` longer than the one before: 10 seconds in all. */
+const DRAFT_RETRIES = 20
 const LOG_BYTES_MAX = 10 * 1024 * 1024
 /** How long each kind of shutdown gets before the next harsher one, in milliseconds. */
 const FAST_STOP_MS = 10_000
@@ -93,7 +95,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
 async function makeCluster(cluster: Cluster, home: string): Promise<void> {
   for (const entry of await readdir(cluster.folder)) {
     if (entry.startsWith('postgres.draft-')) {
-      await rm(join(cluster.folder, entry), { recursive: true, force: true })
+      // The initdb of a start that was killed may go on for a moment, and put files where they were just removed.
+      const retries = { maxRetries: DRAFT_RETRIES, retryDelay: POLL_MS }
+      await rm(join(cluster.folder, entry), { recursive: true, force: true, ...retries })
     }
   }
   const draft = await mkdtemp(join(cluster.folder, 'postgres.draft-'))

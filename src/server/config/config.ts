@@ -2,14 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { countCpus } from './cpus.ts'
-import {
-  expectation,
-  parseSetting,
-  SETTINGS,
-  type SettingName,
-  settingEntries,
-  type Values,
-} from './settings.ts'
+import type { DatabaseUrl } from './kinds.ts'
+import { SETTINGS, type SettingName, settingEntries, type Values } from './settings.ts'
 
 /** The settings in force, frozen. Names are the environment's own. */
 export type Config = Readonly<Omit<Values, 'LISTENERS'> & { LISTENERS: number }>
@@ -24,6 +18,7 @@ export interface ConfigProblem {
 
 /** Thrown by `readConfig` with every problem at once. */
 export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
   readonly problems: readonly ConfigProblem[]
 
   constructor(problems: readonly ConfigProblem[]) {
@@ -32,7 +27,6 @@ export class ConfigError extends Error {
         `  ${name} is ${value}, expected ${expected} (from ${source})`,
     )
     super(`Cannot read the configuration:\n${lines.join('\n')}`)
-    this.name = 'ConfigError'
     this.problems = problems
   }
 }
@@ -45,43 +39,38 @@ type Variables = Record<string, string | undefined>
  */
 export function parseConfig(env: Variables, file = ''): Config {
   const fromFile: Variables = parseEnv(file)
-  const values: Record<string, string | number> = {}
-  const read = (name: SettingName) => env[name] || fromFile[name]
+  const isSet = (name: SettingName) => Boolean(env[name] || fromFile[name])
+  const values: Partial<Record<SettingName, unknown>> = {}
   const problems: ConfigProblem[] = []
   for (const [name, setting] of settingEntries) {
-    const source = env[name] ? 'the environment' : '.env'
-    const text = read(name)
-    const value = text ? parseSetting(setting, text) : setting.default
-    if (value !== undefined) values[name] = value
-    else if (text) problems.push(problem(name, text, source))
+    const text = env[name] || fromFile[name] || setting.default
+    const parsed = text === undefined ? { value: undefined } : setting.kind.parse(text)
+    if (parsed) values[name] = parsed.value
+    else problems.push(problem(name, text ?? '', env[name] ? 'the environment' : '.env'))
   }
-  if (read('DATABASE_URL') && !read('JWT_SECRET')) {
-    const expected = `${expectation(SETTINGS.JWT_SECRET)}, because DATABASE_URL is set`
+  if (isSet('DATABASE_URL') && !isSet('JWT_SECRET')) {
+    const expected = `${SETTINGS.JWT_SECRET.kind.expected}, because DATABASE_URL is set`
     problems.push({ name: 'JWT_SECRET', value: 'not set', expected, source: 'nowhere' })
   }
   if (problems.length > 0) throw new ConfigError(problems)
-  const checked = values as unknown as Values
-  return Object.freeze({
-    ...checked,
-    LISTENERS: checked.LISTENERS ?? countListeners(checked.DATABASE_URL),
-  })
+  const checked = values as Values
+  const listeners = checked.LISTENERS ?? countListeners(checked.DATABASE_URL)
+  return Object.freeze({ ...checked, LISTENERS: listeners })
 }
 
 /**
  * A listener per CPU; half as many when PostgreSQL shares the CPUs. On two CPUs with a local PostgreSQL, one listener
  * answered 13 % more reads than two, in a third of the memory: its batches are twice as large.
  */
-function countListeners(databaseUrl: string | undefined): number {
+function countListeners(database: DatabaseUrl | undefined): number {
   const cpus = countCpus()
-  return databaseUrl === undefined || isLocal(databaseUrl)
-    ? Math.max(1, Math.floor(cpus / 2))
-    : cpus
+  return (database?.isLocal ?? true) ? Math.max(1, Math.floor(cpus / 2)) : cpus
 }
 
-function isLocal(databaseUrl: string): boolean {
-  const { hostname, searchParams } = new URL(databaseUrl)
-  const host = searchParams.get('host') ?? hostname
-  return host.startsWith('/') || ['', 'localhost', '127.0.0.1', '[::1]'].includes(host)
+function problem(name: SettingName, text: string, source: string): ConfigProblem {
+  const { expected, secret } = SETTINGS[name].kind
+  const value = secret ? `a value of ${Buffer.byteLength(text)} bytes` : JSON.stringify(text)
+  return { name, value, expected, source }
 }
 
 /** Reads this process' environment and the `.env` file of the working directory. Throws `ConfigError`. */
@@ -100,13 +89,6 @@ export function childEnvironment(
 /** Sets a variable that a native addon reads when it loads, unless the user has set it. */
 export function presetEnvironment(name: string, value: string): void {
   process.env[name] ??= value
-}
-
-function problem(name: SettingName, text: string, source: string): ConfigProblem {
-  const setting = SETTINGS[name]
-  const value =
-    'secret' in setting ? `a value of ${Buffer.byteLength(text)} bytes` : JSON.stringify(text)
-  return { name, value, expected: expectation(setting), source }
 }
 
 function readEnvFile(): string {

@@ -1,11 +1,11 @@
 // Runs in commands. The settings as people read them.
-import { expectation, settingEntries } from './settings.ts'
+import { settingEntries } from './settings.ts'
 
 /** The settings as lines of `--help`. */
 export function renderHelp(): string {
-  const lines = settingEntries.map(([name, schema]) => {
-    const preset = schema.default === undefined ? '' : ` (default ${schema.default})`
-    return `  ${name.padEnd(22)}${plain(schema.description)}${preset}`
+  const lines = settingEntries.map(([name, setting]) => {
+    const preset = setting.default === undefined ? '' : ` (default ${setting.default})`
+    return `  ${name.padEnd(22)}${plain(setting.description)}${preset}`
   })
   return `Settings, from the environment or a .env file:\n${lines.join('\n')}`
 }
@@ -13,21 +13,21 @@ export function renderHelp(): string {
 /** The settings as a `.env.example` file: every one, commented out, at its default. */
 export function renderEnvExample(): string {
   const blocks = settingEntries.map(
-    ([name, schema]) =>
-      `# ${plain(schema.description)}; ${expectation(schema)}\n#${name}=${schema.default ?? ''}\n`,
+    ([name, { description, kind, default: preset = '' }]) =>
+      `# ${plain(description)}; ${kind.expected}\n#${name}=${preset}\n`,
   )
   return blocks.join('\n')
 }
 
 /** The settings as a Markdown table. */
 export function renderMarkdown(): string {
-  const rows = settingEntries.map(([name, schema]) => {
-    const preset = schema.default === undefined ? '' : `\`${schema.default}\``
-    return `| \`${name}\` | ${preset} | ${schema.description} | ${expectation(schema)} |`
+  const rows = settingEntries.map(([name, { description, kind, default: text }]) => {
+    const preset = text === undefined ? '' : `\`${text}\``
+    return `| \`${name}\` | ${preset} | ${description} | ${kind.expected} |`
   })
   return ['| name | default | what it is | accepted |', '|---|---|---|---|', ...rows].join('\n')
 }
 
-function plain(markdown: string | undefined): string {
-  return (markdown ?? '').replaceAll('`', '')
+function plain(markdown: string): string {
+  return markdown.replaceAll('`', '')
 }

@@ -1,8 +1,6 @@
 // Runs in every process. JSON lines on standard output, or readable ones on a terminal.
 import { createRequire } from 'node:module'
-import { setTimeout as delay } from 'node:timers/promises'
 import { type DestinationStream, type Logger, pino } from 'pino'
-import { describeError } from '../../db/failures.ts'
 
 export type { Logger } from 'pino'
 
@@ -12,27 +10,35 @@ const BUFFER_BYTES_MAX = 4 * 1024 * 1024
 const STACK_LENGTH_MAX = 2000
 const CLOSE_TIMEOUT_MS = 1000
 
+export interface LogOptions {
+  /** Least severe level that is written. */
+  level: string
+  /** Names the process in every line. */
+  role: string
+  /** What a line may hold of an error whose message or stack could quote user data; `undefined` for any other error. */
+  describeError: (error: unknown) => Record<string, unknown> | undefined
+}
+
 export interface Log {
   logger: Logger
   /** Writes what is buffered and ends the log; gives up after a second when nobody reads. */
   close(): Promise<void>
 }
 
-/** @param role names the process in every line */
-export function createLog(options: { level: string; role: string }): Log {
+export function createLog({ level, role, describeError }: LogOptions): Log {
   const settings = {
-    level: options.level,
-    base: { pid: process.pid, role: options.role },
+    level,
+    base: { pid: process.pid, role },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { err: serializeError },
+    serializers: { err: (error: unknown) => serializeError(error, describeError) },
   }
   const pretty = process.stdout.isTTY ? openPretty() : undefined
   if (pretty) return { logger: pino(settings, pretty), close: () => Promise.resolve() }
 
   const destination = pino.destination({ dest: 1, sync: false, maxLength: BUFFER_BYTES_MAX })
   const logger = pino(settings, destination)
-  // The reader has gone; there is nobody left to tell.
+  // Nobody reads the log any more, so there is nobody to report this to.
   destination.on('error', () => undefined)
   let dropped = 0
   destination.on('drop', () => {
@@ -43,13 +49,19 @@ export function createLog(options: { level: string; role: string }): Log {
     logger.warn({ dropped }, 'Log lines were dropped, nobody read standard output')
     dropped = 0
   })
-  const close = () => {
-    // Its own flush calls back before the last write has ended; closing does not.
-    const written = new Promise<void>((resolve) => destination.once('close', resolve))
+  return { logger, close: () => closeDestination(destination) }
+}
+
+/** Waits for `close`: pino's flush calls back before the last write has ended. */
+function closeDestination(destination: ReturnType<typeof pino.destination>): Promise<void> {
+  return new Promise((resolve) => {
+    const patience = setTimeout(resolve, CLOSE_TIMEOUT_MS)
+    destination.once('close', () => {
+      clearTimeout(patience)
+      resolve()
+    })
     destination.end()
-    return Promise.race([written, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
-  }
-  return { logger, close }
+  })
 }
 
 /** pino-pretty is a development dependency: without it a terminal gets JSON, too. */
@@ -66,13 +78,13 @@ function openPretty(): DestinationStream | undefined {
   }
 }
 
-function serializeError(error: unknown): unknown {
+function serializeError(error: unknown, describe: LogOptions['describeError']): unknown {
   if (!(error instanceof Error)) return { message: String(error) }
+  // The stack repeats the message, so what has a description gets nothing else.
+  const described = describe(error)
+  if (described) return described
   const stack = error.stack?.slice(0, STACK_LENGTH_MAX)
-  const fromDatabase = describeError(error)
-  // The stack repeats the message, which of a database error may quote data.
-  if (fromDatabase) return fromDatabase
   const code = 'code' in error ? error.code : undefined
-  const cause = error.cause === undefined ? undefined : serializeError(error.cause)
+  const cause = error.cause === undefined ? undefined : serializeError(error.cause, describe)
   return { type: error.name, message: error.message, code, stack, cause }
 }

@@ -18,7 +18,7 @@ export async function claim(name: string): Promise<void> {
 
 /**
  * The port to listen on: `port`, or a free one for 0. Rejects when any program listens on it: uWebSockets.js would
- * share the port of a second copy of the service without a word.
+ * silently share the port with a second copy of the service.
  */
 export async function probePort(host: string, port: number): Promise<number> {
   const server = await retry(() => bind({ host, port, exclusive: true }))
@@ -27,7 +27,7 @@ export async function probePort(host: string, port: number): Promise<number> {
   return typeof address === 'object' && address ? address.port : port
 }
 
-/** True when the error says that somebody else holds the address. */
+/** True when the error means that another program holds the address. */
 export function isTaken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
 }

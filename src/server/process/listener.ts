@@ -10,15 +10,16 @@ import {
 import { toProblem } from '../api/failures.ts'
 import { DOCUMENT_INFO, routes } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
-import { parseAllowedOrigins } from '../config/settings.ts'
+import type { Secret } from '../config/secret.ts'
 import { Host } from '../http/exchange.ts'
 import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
 import { REPLY_STEPS } from '../http/pipeline.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
-import { VERSION } from '../root.ts'
+import { MIGRATIONS_FOLDER, VERSION } from '../root.ts'
 import { collectAlone, compactHeap } from './heap.ts'
+import type { Running } from './running.ts'
 
 const WARM_RETRY_MS = 250
 const DRAIN_POLL_MS = 20
@@ -27,15 +28,14 @@ const COMPACT_DELAY_MS = 200
 const BATCH_CALLS_MAX = 128
 const CONNECT_TIMEOUT_MS = 5000
 
-export interface Listener {
+/**
+ * A listener that accepts connections. It drains by refusing connections, closing each open one with its next answer, and
+ * ending when all are gone or after `SHUTDOWN_TIMEOUT_MS`; clean when no request was cut off.
+ */
+export interface Listener extends Running {
   port: number
   /** Fails readiness, waits `DRAIN_DELAY_MS`, and stops accepting connections; those that are open go on. */
   refuse(): Promise<void>
-  /**
-   * Refuses connections, closes each open one with its next answer, and ends when all are gone or after
-   * `SHUTDOWN_TIMEOUT_MS`. True when no request was cut off.
-   */
-  drain(): Promise<boolean>
 }
 
 export interface StartOptions {
@@ -44,7 +44,7 @@ export interface StartOptions {
   signal: AbortSignal
 }
 
-/** Resolves when the listener accepts connections; with the database away it accepts, but is not ready. */
+/** Resolves when the listener accepts connections; with the database unreachable it accepts, but is not ready. */
 export async function startListener(
   config: Config,
   log: Logger,
@@ -52,12 +52,24 @@ export async function startListener(
 ): Promise<Listener> {
   collectAlone()
   const uws = loadUws()
+  const { DATABASE_URL: database, JWT_SECRET: secret } = config
+  if (!database || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
   if (migrates) {
-    const { applyMigrations } = await import('./migrations.ts')
-    await applyMigrations(config, log, signal)
+    const { migrate } = await import('../../db/migrate.ts')
+    await migrate({
+      url: database.url.reveal(),
+      folder: MIGRATIONS_FOLDER,
+      timeoutMs: config.STARTUP_TIMEOUT_MS,
+      signal,
+      onApplied: (name) => log.info({ migration: name }, 'Migration applied'),
+    })
   }
   const lifecycle = new Lifecycle()
-  const context = createContext(contextOptions(config), { log, lifecycle, document: readDocument })
+  const context = createContext(contextOptions(config, database.url, secret), {
+    log,
+    lifecycle,
+    document: readDocument,
+  })
   const warmed = await warm(context)
   if (!warmed) void keepWarming(context)
 
@@ -65,7 +77,7 @@ export async function startListener(
     {
       log,
       lifecycle,
-      allowedOrigins: parseAllowedOrigins(config.CORS_ORIGINS),
+      allowedOrigins: config.CORS_ORIGINS,
       bodyBytesMax: config.MAX_BODY_BYTES,
       requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
       authenticate: (authorization) => context.tokens.verify(authorization),
@@ -78,37 +90,37 @@ export async function startListener(
   installRoutes(app, host, routes, context)
   const socket = await listen(app, config)
   compactSoon(host)
-  const running: Running = { config, uws, app, socket, context, host, connections }
+  const resources: Resources = { config, uws, app, socket, context, host, connections }
   let refused: Promise<void> | undefined
   const refuse = () => {
-    refused ??= refuseConnections(running)
+    refused ??= refuseConnections(resources)
     return refused
   }
   return {
     port: uws.us_socket_local_port(socket),
     refuse,
-    drain: () => refuse().then(() => drain(running)),
+    drain: () => refuse().then(() => drain(resources)),
+    // The end of its process is the end of it.
+    terminate: () => undefined,
   }
 }
 
-/** What the settings say to the resources of a listener; the start has filled in what it makes itself. */
-function contextOptions(config: Config): ContextOptions {
-  const { DATABASE_URL: url, JWT_SECRET: secret } = config
-  if (!url || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
+/** What the settings say to the resources of a listener. */
+function contextOptions(config: Config, url: Secret, secret: Secret): ContextOptions {
   return {
     database: {
-      url,
+      url: url.reveal(),
       connections: config.DB_CONNECTIONS,
       statementTimeoutMs: config.DB_STATEMENT_TIMEOUT_MS,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       applicationName: 'taskapi',
     },
     queue: {
-      batchCallsMax: config.DB_BATCHING === 'on' ? BATCH_CALLS_MAX : 1,
+      batchCallsMax: config.DB_BATCHING ? BATCH_CALLS_MAX : 1,
       callsMax: config.DB_QUEUE,
     },
     passwords: { threads: config.PASSWORD_THREADS, queueMax: config.PASSWORD_QUEUE },
-    tokens: { secret, lifetimeHours: config.JWT_EXPIRATION_HOURS },
+    tokens: { secret: secret.reveal(), lifetimeHours: config.JWT_EXPIRATION_HOURS },
   }
 }
 
@@ -141,7 +153,7 @@ async function warm(context: Context): Promise<boolean> {
 async function keepWarming(context: Context): Promise<void> {
   while (context.lifecycle.state === 'starting') {
     await delay(WARM_RETRY_MS, undefined, { ref: false })
-    if (await warm(context)) context.log.info('Database is reachable')
+    if (await warm(context)) context.log.info('Database is reachable again')
   }
 }
 
@@ -179,7 +191,7 @@ function listen(
   })
 }
 
-interface Running {
+interface Resources {
   config: Config
   uws: Uws
   app: TemplatedApp
@@ -189,7 +201,7 @@ interface Running {
   connections: ConnectionCount
 }
 
-async function refuseConnections({ config, uws, socket, context, host, connections }: Running) {
+async function refuseConnections({ config, uws, socket, context, host, connections }: Resources) {
   context.lifecycle.moveTo('draining')
   context.log.info({ connections: connections.open, in_flight: host.inFlight.size }, 'Draining')
   if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
@@ -197,7 +209,7 @@ async function refuseConnections({ config, uws, socket, context, host, connectio
 }
 
 /** Connections must be refused by now: a client that is told to close would come back, to be reset. */
-async function drain({ config, app, context, host, connections }: Running): Promise<boolean> {
+async function drain({ config, app, context, host, connections }: Resources): Promise<boolean> {
   const { log, lifecycle } = context
   lifecycle.moveTo('closing')
   const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS

@@ -4,16 +4,19 @@ import { mkdir, open, readFile, realpath, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startEmbedded } from '../../db/local/postgres.ts'
 import type { Config } from '../config/config.ts'
+import type { DatabaseUrl } from '../config/kinds.ts'
+import { Secret } from '../config/secret.ts'
+import { SETTINGS } from '../config/settings.ts'
 import type { Logger } from '../observe/log.ts'
 import { claim, isTaken } from './claims.ts'
-import type { Part } from './start.ts'
+import type { Running } from './running.ts'
 
 const DATABASE_NAME = 'taskapi'
 const SECRET_FILE = 'jwt-secret'
 const SECRET_BYTES = 48
 
-export interface LocalDatabase extends Part {
-  settings: { DATABASE_URL: string; JWT_SECRET: string }
+export interface LocalDatabase extends Running {
+  settings: { DATABASE_URL: DatabaseUrl; JWT_SECRET: Secret }
 }
 
 /** Starts a local PostgreSQL in `DATA_DIR`, with a secret that is kept beside it. */
@@ -34,7 +37,10 @@ export async function startLocalDatabase(
   })
   log.info({ version: postgres.version, folder }, 'Local PostgreSQL is up')
   return {
-    settings: { DATABASE_URL: postgres.url, JWT_SECRET: secret },
+    settings: {
+      DATABASE_URL: { url: new Secret(postgres.url), isLocal: true },
+      JWT_SECRET: secret,
+    },
     drain: async () => {
       await postgres.stop()
       return true
@@ -51,21 +57,33 @@ async function claimFolder(folder: string): Promise<void> {
     await claim(`folder/${name}`)
   } catch (error) {
     if (!isTaken(error)) throw error
-    const mend = 'set DATA_DIR or DATABASE_URL'
-    throw new Error(`Cannot use "${folder}": another copy of taskapi does; ${mend}`, {
+    const fix = 'set DATA_DIR or DATABASE_URL'
+    throw new Error(`Cannot use "${folder}": another copy of taskapi does; ${fix}`, {
       cause: error,
     })
   }
 }
 
 /** The secret of the folder, made on first use: written aside and renamed, so that it is whole or absent. */
-async function keepSecret(folder: string): Promise<string> {
+async function keepSecret(folder: string): Promise<Secret> {
   const path = join(folder, SECRET_FILE)
+  const text = (await readKept(path)) ?? (await makeSecret(path))
+  const { expected, parse } = SETTINGS.JWT_SECRET.kind
+  const parsed = parse(text)
+  if (!parsed) throw new Error(`Cannot use "${path}": expected ${expected}; fix: delete it`)
+  return parsed.value
+}
+
+async function readKept(path: string): Promise<string | undefined> {
   try {
     return (await readFile(path, 'utf8')).trim()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return undefined
   }
+}
+
+async function makeSecret(path: string): Promise<string> {
   const secret = randomBytes(SECRET_BYTES).toString('base64url')
   const file = await open(`${path}.draft`, 'w', 0o600)
   try {

@@ -3,86 +3,61 @@ import { LISTENER_ROLE, MIGRATES } from '../../workers/messages.ts'
 import { type Config, childEnvironment } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
 import { claim, isTaken, probePort } from './claims.ts'
+import { compactHeap, memoryLimits, V8_FLAGS } from './heap.ts'
+import { type Running, together } from './running.ts'
 
-/**
- * Largest half of V8's young generation in a listener. V8's own limit of 16 doubles the memory under load and answers no
- * more requests; 1 answers a tenth fewer lists. A listener without a supervisor gets it from the command line.
- */
-const SEMI_SPACE_MIB_MAX = 2
-
-/** Something that has been started and can be stopped. */
-export interface Part {
-  /** Lets what is under way finish. True when nothing was cut off. */
-  drain(): Promise<boolean>
-  /** Stops at once. */
-  terminate(): void
+export interface ServiceOptions {
+  /** Module that a listener process runs. */
+  entry: string
+  log: Logger
+  signal: AbortSignal
 }
 
-export interface Service extends Part {
-  /** Where clients on this machine reach it. */
-  url: string
-}
-
-/**
- * Rejects when a step fails or `signal` aborts; what earlier steps had started is stopped first.
- *
- * @param entry module that a listener process runs
- */
-export async function startService(
-  entry: string,
-  config: Config,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<Service> {
-  const parts: Part[] = []
+/** Rejects when a step fails or `signal` aborts; what earlier steps had started is stopped first. */
+export async function startService(config: Config, options: ServiceOptions): Promise<Running> {
+  const { log, signal } = options
+  const started: Running[] = []
   try {
     const port = await takePort(config)
     const settings = { ...config, SERVER_PORT: port }
     if (config.DATABASE_URL === undefined) {
       const { startLocalDatabase } = await import('./local-database.ts')
       const local = await startLocalDatabase(config, log, signal)
-      parts.push(local)
+      started.push(local)
       Object.assign(settings, local.settings)
     }
     signal.throwIfAborted()
-    parts.push(await startListeners(entry, settings, log, signal))
+    started.push(await startListeners(settings, options))
     signal.throwIfAborted()
-    const host = ['0.0.0.0', '::'].includes(config.SERVER_HOST) ? 'localhost' : config.SERVER_HOST
-    return {
-      url: `http://${host}:${port}`,
-      drain: () => drainAll(parts),
-      terminate: () => {
-        for (const part of parts) part.terminate()
-      },
-    }
+    await announce(config, port, log)
+    if (config.LISTENERS > 1) compactHeap()
+    return together(started)
   } catch (error) {
-    await drainAll(parts)
+    await together(started).drain()
     throw error
   }
 }
 
-/** One listener runs in this process; several run in processes of their own, which are replaced when they die. */
-async function startListeners(
-  entry: string,
-  config: Config,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<Part> {
-  if (config.LISTENERS === 1) {
-    const { startListener } = await import('./listener.ts')
-    const listener = await startListener(config, log, { migrates: true, signal })
-    return { drain: () => listener.drain(), terminate: () => undefined }
-  }
+/** One listener runs in this process; several run in one process each, which is replaced when it dies. */
+async function startListeners(config: Config, options: ServiceOptions): Promise<Running> {
+  if (config.LISTENERS > 1) return superviseListeners(config, options)
+  const { log, signal } = options
+  const { startListener } = await import('./listener.ts')
+  return startListener(config, log, { migrates: true, signal })
+}
+
+async function superviseListeners(config: Config, options: ServiceOptions): Promise<Running> {
+  const { entry, log, signal } = options
   const { Supervisor } = await import('../../workers/supervisor.ts')
   const supervisor = new Supervisor({
     entry,
     arguments: [LISTENER_ROLE],
     startArguments: [MIGRATES],
-    execArguments: ['--expose-gc', `--max-semi-space-size=${SEMI_SPACE_MIB_MAX}`],
+    execArguments: ['--expose-gc', ...V8_FLAGS],
     env: childEnvironment(
       {
-        DATABASE_URL: config.DATABASE_URL ?? '',
-        JWT_SECRET: config.JWT_SECRET ?? '',
+        DATABASE_URL: config.DATABASE_URL?.url.reveal() ?? '',
+        JWT_SECRET: config.JWT_SECRET?.reveal() ?? '',
         SERVER_PORT: String(config.SERVER_PORT),
       },
       // One heap for all threads of glibc's allocator: 0.6 MB less per listener.
@@ -92,20 +67,30 @@ async function startListeners(
     drainDelayMs: config.DRAIN_DELAY_MS,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
     onReplaced: (event) => log.error(event, 'Listener died, starting another'),
+    onUnexpected: (event) => log.warn(event, 'Listener sent an unknown message, ignoring it'),
   })
+  const stop = () => void supervisor.drain()
+  signal.addEventListener('abort', stop)
   try {
     await supervisor.started
   } catch (error) {
-    supervisor.terminate()
+    if (signal.aborted) await supervisor.drain()
+    else supervisor.terminate()
     throw error
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
   return supervisor
 }
 
-async function drainAll(parts: Part[]): Promise<boolean> {
-  let clean = true
-  for (const part of parts.toReversed()) clean = (await part.drain()) && clean
-  return clean
+/** Reports where clients on this machine reach the service: to the log, and to a newcomer or a terminal. */
+async function announce(config: Config, port: number, log: Logger): Promise<void> {
+  const host = ['0.0.0.0', '::'].includes(config.SERVER_HOST) ? 'localhost' : config.SERVER_HOST
+  const url = `http://${host}:${port}`
+  log.info({ url, listeners: config.LISTENERS, ...memoryLimits() }, 'Listening')
+  if (config.DATABASE_URL !== undefined && !process.stderr.isTTY) return
+  const { welcome } = await import('./welcome.ts')
+  process.stderr.write(welcome(url))
 }
 
 async function takePort({ SERVER_HOST: host, SERVER_PORT: wanted }: Config): Promise<number> {
@@ -117,7 +102,7 @@ async function takePort({ SERVER_HOST: host, SERVER_PORT: wanted }: Config): Pro
   } catch (error) {
     if (!isTaken(error)) throw error
     const holder = 'another program, or another copy of taskapi, listens there'
-    const mend = 'set SERVER_PORT to a free port'
-    throw new Error(`Cannot listen on ${host}:${wanted}: ${holder}; ${mend}`, { cause: error })
+    const fix = 'set SERVER_PORT to a free port'
+    throw new Error(`Cannot listen on ${host}:${wanted}: ${holder}; ${fix}`, { cause: error })
   }
 }

@@ -1,0 +1,31 @@
+// Runs in the process that the user started: the command `migrate`.
+import { describeError } from '../../db/failures.ts'
+import { migrate } from '../../db/migrate.ts'
+import { readConfig } from '../config/config.ts'
+import { createLog } from '../observe/log.ts'
+import { startLocalDatabase } from '../process/local-database.ts'
+import { MIGRATIONS_FOLDER } from '../root.ts'
+
+/** Brings the schema up to date, of `DATABASE_URL` or of the local PostgreSQL. Rejects when it cannot. */
+export async function applyMigrations(): Promise<void> {
+  const config = readConfig()
+  const log = createLog({ level: config.LOG_LEVEL, role: 'migrate', describeError })
+  const { signal } = new AbortController()
+  const local =
+    config.DATABASE_URL === undefined
+      ? await startLocalDatabase(config, log.logger, signal)
+      : undefined
+  try {
+    const { DATABASE_URL: database } = { ...config, ...local?.settings }
+    await migrate({
+      url: database?.url.reveal() ?? '',
+      folder: MIGRATIONS_FOLDER,
+      timeoutMs: config.STARTUP_TIMEOUT_MS,
+      onApplied: (name) => log.logger.info({ migration: name }, 'Migration applied'),
+    })
+    log.logger.info('Migrations are up to date')
+  } finally {
+    await local?.drain()
+    await log.close()
+  }
+}

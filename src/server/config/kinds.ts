@@ -1,0 +1,93 @@
+// Runs in every process. The kinds of values that settings have: what each accepts, in words and in code.
+import { Secret } from './secret.ts'
+
+/** What the text of a setting may be, and what it means. */
+export interface Kind<Value> {
+  /** What is accepted, in words. */
+  readonly expected: string
+  /** True when the text must never be shown. */
+  readonly secret?: true
+  /** What the text means, or `undefined` when it is not accepted. */
+  readonly parse: (text: string) => Parsed<Value> | undefined
+}
+
+/** Wrapped, because a value may itself be `undefined`. */
+export interface Parsed<Value> {
+  readonly value: Value
+}
+
+/** Where PostgreSQL is. */
+export interface DatabaseUrl {
+  /** Holds the password. */
+  readonly url: Secret
+  /** Whether PostgreSQL shares this machine's CPUs with the service. */
+  readonly isLocal: boolean
+}
+
+const LOCAL_HOSTS: readonly string[] = ['', 'localhost', '127.0.0.1', '[::1]']
+
+export const nonEmptyText: Kind<string> = {
+  expected: 'a non-empty string',
+  parse: (text) => (text === '' ? undefined : { value: text }),
+}
+
+export const onOrOff: Kind<boolean> = {
+  expected: 'on, off',
+  parse: (text) => (text === 'on' || text === 'off' ? { value: text === 'on' } : undefined),
+}
+
+/** A URL as libpq reads it: the host may also be a parameter, and a folder with a unix socket. */
+export const postgresUrl: Kind<DatabaseUrl> = {
+  expected: 'postgres://user:password@host:port/database',
+  secret: true,
+  parse: (text) => {
+    if (!URL.canParse(text)) return undefined
+    const { protocol, pathname, hostname, searchParams } = new URL(text)
+    if (!['postgres:', 'postgresql:'].includes(protocol) || pathname.length <= 1) return undefined
+    const host = searchParams.get('host') ?? hostname
+    const isLocal = host.startsWith('/') || LOCAL_HOSTS.includes(host)
+    return { value: { url: new Secret(text), isLocal } }
+  },
+}
+
+/** The origins of a list, or `undefined` for any. */
+export const origins: Kind<ReadonlySet<string> | undefined> = {
+  expected: '* or a comma-separated list such as https://app.example.com',
+  parse: (text) => {
+    if (text === '*') return { value: undefined }
+    const list = text.split(',').map((origin) => origin.trim())
+    return list.every(isOrigin) ? { value: new Set(list) } : undefined
+  },
+}
+
+export function integer(minimum: number, maximum: number): Kind<number> {
+  return {
+    expected: `an integer from ${minimum} to ${maximum}`,
+    parse: (text) => {
+      const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+      return value >= minimum && value <= maximum ? { value } : undefined
+    },
+  }
+}
+
+export function choice<const Choice extends string>(choices: readonly Choice[]): Kind<Choice> {
+  return {
+    expected: choices.join(', '),
+    parse: (text) => {
+      const value = choices.find((candidate) => candidate === text)
+      return value === undefined ? undefined : { value }
+    },
+  }
+}
+
+export function secretText(bytesMin: number): Kind<Secret> {
+  return {
+    expected: `at least ${bytesMin} bytes`,
+    secret: true,
+    parse: (text) => (Buffer.byteLength(text) < bytesMin ? undefined : { value: new Secret(text) }),
+  }
+}
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text
+}

@@ -1,0 +1,155 @@
+// Runs in every process. One life: start, then drain at the first stop, or terminate at the second. Besides main.ts the
+// only file that handles signals and ends the process.
+import { describeError } from '../../db/failures.ts'
+import type { ListenerMessage, SupervisorMessage } from '../../workers/messages.ts'
+import { type Config, ConfigError, readConfig } from '../config/config.ts'
+import { createLog, type Log } from '../observe/log.ts'
+import type { Listener } from './listener.ts'
+import type { Running } from './running.ts'
+
+/** sysexits.h: the configuration is not usable. */
+const EX_CONFIG = 78
+/** npm passes a terminal's Ctrl-C on to a process that has got it already: within this time it is the same signal. */
+const ECHO_MS = 300
+
+/**
+ * The whole service.
+ *
+ * @param entry module that a listener process runs
+ */
+export async function runService(entry: string): Promise<void> {
+  const config = readConfigOrExit()
+  const log = openLog(config, config.LISTENERS > 1 ? 'supervisor' : 'listener')
+  const onStopAsked = (stop: () => void) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop)
+  }
+  await run(log, onStopAsked, async (signal) => {
+    const { startService } = await import('./start.ts')
+    return startService(config, { entry, log: log.logger, signal })
+  })
+}
+
+/** One listener of a supervisor, which this process is connected to. */
+export async function runListener({ migrates }: { migrates: boolean }): Promise<void> {
+  const config = readConfigOrExit()
+  const log = openLog(config, 'listener')
+  let listener: Listener | undefined
+  // A terminal sends Ctrl-C to the whole group; the supervisor decides.
+  process.on('SIGINT', () => undefined)
+  const onStopAsked = (stop: () => void) => {
+    // Only the supervisor cuts a drain short, by killing: here a second request to stop is never more than an echo.
+    let stopping = false
+    const stopOnce = () => {
+      if (!stopping) stop()
+      stopping = true
+    }
+    process.on('SIGTERM', stopOnce)
+    process.on('disconnect', stopOnce)
+    process.on('message', (message: SupervisorMessage | null) => {
+      const type = message?.type
+      switch (type) {
+        case 'refuse':
+          void listener?.refuse().then(() => report({ type: 'refusing' }))
+          break
+        case 'drain':
+          stopOnce()
+          break
+        default:
+          log.logger.warn(
+            { type: type satisfies undefined },
+            'Supervisor sent an unknown message, ignoring it',
+          )
+      }
+    })
+  }
+  await run(log, onStopAsked, async (signal) => {
+    const { startListener } = await import('./listener.ts')
+    listener = await startListener(config, log.logger, { migrates, signal })
+    report({ type: 'listening' })
+    log.logger.info({ port: listener.port }, 'Listener is up')
+    return listener
+  })
+}
+
+/** A command; the process ends with it, unless it has started the service. */
+export async function runCommand(command: () => Promise<void>): Promise<void> {
+  try {
+    await command()
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`)
+    process.exit(error instanceof ConfigError ? EX_CONFIG : 1)
+  }
+}
+
+/** Starts, and drains at the first stop; a second one that is not an echo of the first ends at once. */
+async function run(
+  log: Log,
+  onStopAsked: (stop: () => void) => void,
+  start: (signal: AbortSignal) => Promise<Running>,
+): Promise<void> {
+  const abort = new AbortController()
+  let running: Running | undefined
+  let stoppedAtMs: number | undefined
+  let exiting = false
+
+  onStopAsked(() => {
+    if (exiting) return
+    if (stoppedAtMs === undefined) {
+      stoppedAtMs = performance.now()
+      abort.abort()
+      if (running) void drain(running)
+    } else if (performance.now() - stoppedAtMs > ECHO_MS) {
+      log.logger.warn('Stopping at once')
+      running?.terminate()
+      void exit(1)
+    }
+  })
+  process.on('uncaughtException', (err) => {
+    log.logger.fatal({ err }, 'Uncaught exception')
+    running?.terminate()
+    void exit(1)
+  })
+
+  async function drain(started: Running): Promise<void> {
+    const clean = await started.drain()
+    log.logger.info('Stopped')
+    await exit(clean ? 0 : 1)
+  }
+
+  async function exit(code: number): Promise<void> {
+    exiting = true
+    await log.close()
+    process.exit(code)
+  }
+
+  try {
+    running = await start(abort.signal)
+  } catch (err) {
+    if (abort.signal.aborted) return exit(0)
+    log.logger.fatal({ err }, 'Cannot start')
+    process.stderr.write(`${messageOf(err)}\n`)
+    return exit(1)
+  }
+  if (abort.signal.aborted) await drain(running)
+}
+
+function report(message: ListenerMessage): void {
+  if (process.connected) process.send?.(message)
+}
+
+function openLog(config: Config, role: string): Log {
+  return createLog({ level: config.LOG_LEVEL, role, describeError })
+}
+
+function readConfigOrExit(): Config {
+  try {
+    return readConfig()
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`)
+    process.exit(EX_CONFIG)
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
