@@ -12,7 +12,7 @@ export interface LoadOutcome {
 
 export interface Load {
   outcome: LoadOutcome
-  /** Lets the requests under way end. */
+  /** Lets the requests in flight end. */
   stop(): Promise<LoadOutcome>
 }
 

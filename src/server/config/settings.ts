@@ -98,7 +98,8 @@ export const SETTINGS = {
   DB_QUEUE: {
     kind: integer(1, 100_000),
     default: '1000',
-    description: 'Statements per listener that may wait for PostgreSQL; further ones get 503',
+    description:
+      'Calls per listener that PostgreSQL has not answered yet, waiting or in flight; further ones get 503',
   },
   DB_BATCHING: {
     kind: onOrOff,

@@ -43,8 +43,8 @@ function explain(failures: string[]): string {
     'Cannot load uWebSockets.js on this machine',
     `  found: Node ${version} (ABI ${versions.modules}), ${platform}-${arch}, glibc ${glibc}`,
     '  needed: Node 22, 24 or 26 with glibc 2.38 or newer, or Node 22 with glibc 2.27 or newer',
-    '  mend: run it with Node 22 (npx -y -p node@22 -c "npm ci && npm start"), not on Alpine;',
-    '        after a change of the Node version run "npm ci" again',
+    '  fix: run it with Node 22 (npx -y -p node@22 -c "npm ci && npm start"), not on Alpine;',
+    '       after a change of the Node version run "npm ci" again',
     ...failures.map((failure) => `  tried ${failure}`),
   ].join('\n')
 }
