@@ -2,7 +2,7 @@
 // toolchains keep caches of their own in the peers' folders.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { isOnPath, listPeers, type ServerKind } from './lib/servers.ts'
+import { isOnPath, listPeers, type ServerKind } from './servers/kind.ts'
 
 const peers = listPeers()
 let failures = 0

@@ -4,24 +4,24 @@ import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
-import { type BenchDatabase, startDatabase, TASKS_PER_USER, USERS } from './lib/database.ts'
-import { measurePages } from './lib/deep-pages.ts'
+import { untilStopped } from './cli/until-stopped.ts'
+import type { Scenario } from './load/scenario.ts'
+import { measurePages } from './measure/deep-pages.ts'
+import { createProgress, type Progress } from './measure/progress.ts'
+import { measureOn, type SeededDatabase } from './measure/run.ts'
 import {
   type GrowthPages,
   type GrowthRead,
   type GrowthReport,
   renderGrowth,
-} from './lib/growth-report.ts'
-import { growDatabase, type LargeDatabase } from './lib/large-database.ts'
-import { describeCommand, describeCommit, describeMachine } from './lib/machine.ts'
-import { measureOn, type SeededDatabase } from './lib/measure.ts'
-import { createProgress, type Progress } from './lib/progress.ts'
-import type { Scenario } from './lib/scenario.ts'
-import { ourService, startServer } from './lib/servers.ts'
-import { spread } from './lib/summary.ts'
-import { untilStopped } from './lib/until-stopped.ts'
+} from './report/growth.ts'
+import { describeCommand, describeCommit, describeMachine } from './report/machine.ts'
+import { spread } from './report/summary.ts'
 import { taskList } from './scenarios/task-list.ts'
 import { taskRead } from './scenarios/task-read.ts'
+import { type BenchDatabase, startDatabase, TASKS_PER_USER, USERS } from './servers/database.ts'
+import { ourService, startServer } from './servers/kind.ts'
+import { growDatabase, type LargeDatabase } from './servers/large-database.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const SCENARIOS: readonly Scenario[] = [taskRead, taskList]

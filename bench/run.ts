@@ -3,17 +3,20 @@ import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
-import { drawCharts } from './lib/charts.ts'
-import { computeGoals } from './lib/goals.ts'
-import type { GrowthReport } from './lib/growth-report.ts'
-import { describeCommand, describeCommit, describeMachine } from './lib/machine.ts'
-import { type LoadOptions, measureLoad, type Run } from './lib/measure.ts'
-import { choose, list, names } from './lib/names.ts'
-import { OWN, type RateOptions, rateWithoutReference } from './lib/offered-rate.ts'
-import { renderHtml } from './lib/page.ts'
-import { pgbench } from './lib/pgbench.ts'
-import { createProgress } from './lib/progress.ts'
-import { type Report, renderMarkdown } from './lib/report.ts'
+import { choose, list, names } from './cli/names.ts'
+import { untilStopped } from './cli/until-stopped.ts'
+import { OWN, type RateOptions, rateWithoutReference } from './measure/offered-rate.ts'
+import { createProgress } from './measure/progress.ts'
+import { type LoadOptions, measureLoad, type Run } from './measure/run.ts'
+import { measureSuite, type SuiteResult } from './measure/suite.ts'
+import { drawCharts } from './report/charts.ts'
+import { computeGoals } from './report/goals.ts'
+import type { GrowthReport } from './report/growth.ts'
+import { describeCommand, describeCommit, describeMachine } from './report/machine.ts'
+import { renderHtml } from './report/page.ts'
+import { type Report, renderMarkdown } from './report/report.ts'
+import { summarizeRuns } from './report/summary.ts'
+import { scenarios } from './scenarios/all.ts'
 import {
   listPeers,
   ourService,
@@ -22,12 +25,9 @@ import {
   ourSingleListener,
   ourTwoListeners,
   type ServerKind,
-} from './lib/servers.ts'
-import { measureSuite, type SuiteResult } from './lib/suite.ts'
-import { summarizeRuns } from './lib/summary.ts'
-import { seedTarget } from './lib/target.ts'
-import { untilStopped } from './lib/until-stopped.ts'
-import { scenarios } from './scenarios.ts'
+} from './servers/kind.ts'
+import { pgbench } from './servers/pgbench.ts'
+import { seedTarget } from './servers/target.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const RESULTS = join(ROOT, 'bench/results')

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { Run } from '../../bench/lib/measure.ts'
-import { median, summarizeRuns } from '../../bench/lib/summary.ts'
-import { compareRuns } from '../../bench/lib/verdict.ts'
+import type { Run } from '../../bench/measure/run.ts'
+import { median, summarizeRuns } from '../../bench/report/summary.ts'
+import { compareRuns } from '../../bench/report/verdict.ts'
 
 const JITTER = [0.01, -0.02, 0.015, -0.01, 0.02, -0.015]
 

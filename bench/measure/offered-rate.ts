@@ -1,10 +1,10 @@
 // Which rate the open loops of a scenario offer: the same to every server, from what a reference can do.
 
-import type { BenchDatabase } from './database.ts'
-import { count } from './format.ts'
-import { type LoadOptions, measureServer } from './measure.ts'
-import type { Scenario } from './scenario.ts'
-import type { ServerKind } from './servers.ts'
+import type { Scenario } from '../load/scenario.ts'
+import { count } from '../report/format.ts'
+import type { BenchDatabase } from '../servers/database.ts'
+import type { ServerKind } from '../servers/kind.ts'
+import { type LoadOptions, measureServer } from './run.ts'
 
 /** Given instead of a server's name, it has each server offered a share of its own throughput. */
 export const OWN = 'own'

@@ -1,9 +1,9 @@
 // The report's charts as SVG. No browser, no canvas: Vega draws to a string.
 import { parse, View } from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
-import type { StageTime } from './profile-stages.ts'
+import type { StageTime } from '../measure/profile-stages.ts'
+import { OURS } from '../servers/kind.ts'
 import type { Report } from './report.ts'
-import { OURS } from './servers.ts'
 import type { Row } from './summary.ts'
 
 interface Chart {

@@ -1,7 +1,8 @@
 // The article's table beside what was measured here, one table for each of its figures.
+
+import { OURS } from '../servers/kind.ts'
 import { ARTICLE, type ArticleRow, REFERENCE } from './article.ts'
 import { count, limitMark, ratio, type Table, withSpread } from './format.ts'
-import { OURS } from './servers.ts'
 import type { Row, Spread } from './summary.ts'
 
 const ARTICLE_NOTE =

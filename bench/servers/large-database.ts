@@ -1,7 +1,7 @@
 // Grows a seeded database to millions of tasks. Made on the server, and without indexes until all rows are there.
 import { openClient } from '../../src/db/driver/client.ts'
+import type { SeedUser } from '../load/scenario.ts'
 import { insertTasks, insertUsers, seedUser, TASKS_PER_USER, USERS } from './database.ts'
-import type { SeedUser } from './scenario.ts'
 
 /** Number of the one user with very many tasks. */
 const BIG_USER = USERS + 1

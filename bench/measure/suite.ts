@@ -1,7 +1,16 @@
 // Everything that one npm run bench measures: each server in each scenario, round by round.
-import { checkConformance } from './conformance.ts'
-import { type BenchDatabase, startDatabase } from './database.ts'
-import { type LoadOptions, measureServer, type Run } from './measure.ts'
+
+import type { Scenario } from '../load/scenario.ts'
+import { NOT_MEASURED, type Row, summarizeRuns } from '../report/summary.ts'
+import { checkConformance } from '../servers/conformance.ts'
+import { type BenchDatabase, startDatabase } from '../servers/database.ts'
+import {
+  blameMemory,
+  type ServerKind,
+  startServer,
+  takesPart,
+  whyMissing,
+} from '../servers/kind.ts'
 import {
   findOfferedRate,
   findReference,
@@ -9,9 +18,7 @@ import {
   type RateOptions,
 } from './offered-rate.ts'
 import { createProgress, type Progress } from './progress.ts'
-import type { Scenario } from './scenario.ts'
-import { blameMemory, type ServerKind, startServer, takesPart, whyMissing } from './servers.ts'
-import { NOT_MEASURED, type Row, summarizeRuns } from './summary.ts'
+import { type LoadOptions, measureServer, type Run } from './run.ts'
 
 export interface SuiteOptions {
   scenarios: readonly Scenario[]

@@ -1,7 +1,8 @@
 // What npm run bench:growth found, as JSON and as Markdown.
+
+import type { LoadOptions } from '../measure/run.ts'
 import { count, markdownTable, milliseconds, withSpread } from './format.ts'
 import { environmentFacts, type Machine } from './machine.ts'
-import type { LoadOptions } from './measure.ts'
 import type { Spread } from './summary.ts'
 
 export interface GrowthReport {

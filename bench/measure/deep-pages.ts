@@ -1,9 +1,9 @@
 // What a far page of one user's list costs, by cursor and by offset, against the first.
 import { setTimeout as delay } from 'node:timers/promises'
-import type { GrowthPages } from './growth-report.ts'
-import { authorized, type SeedUser } from './scenario.ts'
-import { Connection } from './sender.ts'
-import { median } from './summary.ts'
+import { authorized, type SeedUser } from '../load/scenario.ts'
+import { Connection } from '../load/sender.ts'
+import type { GrowthPages } from '../report/growth.ts'
+import { median } from '../report/summary.ts'
 
 const PAGE_TASKS = 20
 const FIRST_PATH = `/api/v1/tasks?limit=${PAGE_TASKS}`

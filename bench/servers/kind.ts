@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { probePort } from '../../src/server/process/claims.ts'
+import type { Scenario } from '../load/scenario.ts'
+import type { LoadOptions, LoadResult, SeededDatabase } from '../measure/run.ts'
 import { JWT_SECRET } from './database.ts'
-import type { LoadOptions, LoadResult, SeededDatabase } from './measure.ts'
 import { canLimitMemory, createMemoryCgroup, type MemoryCgroup } from './memory-cgroup.ts'
-import type { Scenario } from './scenario.ts'
 
 export const OURS = 'taskapi'
 /** As README.md tells to start the bundle. */

@@ -1,8 +1,9 @@
 // What this service wants to reach, and whether a report shows it: ratios of medians within one run, and a few absolutes.
+
+import { OURS } from '../servers/kind.ts'
+import { PGBENCH } from '../servers/pgbench.ts'
 import { count, ratio, type Table } from './format.ts'
-import type { GrowthReport } from './growth-report.ts'
-import { PGBENCH } from './pgbench.ts'
-import { OURS } from './servers.ts'
+import type { GrowthReport } from './growth.ts'
 import { NOT_MEASURED, type Row, type Spread } from './summary.ts'
 
 /** What a goal is computed from. */

@@ -1,5 +1,5 @@
 // The same requests to every server, before anything is timed: same statuses, same shapes, or no figures.
-import type { SeedUser } from './scenario.ts'
+import type { SeedUser } from '../load/scenario.ts'
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$/
 const TASK_FIELDS = [

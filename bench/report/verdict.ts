@@ -1,5 +1,5 @@
 // Whether a candidate is slower than a base, given how much the base differs from itself.
-import type { Run } from './measure.ts'
+import type { Run } from '../measure/run.ts'
 import { median } from './summary.ts'
 
 export interface Verdict {

@@ -1,6 +1,7 @@
 // The tables of the scenarios, and that of memory.
+
+import type { OfferedRate } from '../measure/offered-rate.ts'
 import { count, megabytes, microseconds, milliseconds, type Table, throughput } from './format.ts'
-import type { OfferedRate } from './offered-rate.ts'
 import type { Row } from './summary.ts'
 
 interface Column {

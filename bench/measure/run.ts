@@ -1,12 +1,12 @@
 // One run: one server, one scenario, one round; a fresh process on a fresh copy of the seeded database.
 import { setTimeout as delay } from 'node:timers/promises'
-import { type ClosedLoopResult, runClosedLoop } from './closed-loop.ts'
-import type { BenchDatabase } from './database.ts'
-import { OpenLoop, type OpenLoopResult } from './open-loop.ts'
-import { SaturatingLoop } from './saturating-loop.ts'
-import { type Scenario, type SeedUser, seededRandom } from './scenario.ts'
-import { blameMemory, type RunningServer, type ServerKind, startServer } from './servers.ts'
-import { cpuMicroseconds, type Memory, memoryOf } from './usage.ts'
+import { type ClosedLoopResult, runClosedLoop } from '../load/closed-loop.ts'
+import { OpenLoop, type OpenLoopResult } from '../load/open-loop.ts'
+import { SaturatingLoop } from '../load/saturating-loop.ts'
+import { type Scenario, type SeedUser, seededRandom } from '../load/scenario.ts'
+import type { BenchDatabase } from '../servers/database.ts'
+import { blameMemory, type RunningServer, type ServerKind, startServer } from '../servers/kind.ts'
+import { cpuMicroseconds, type Memory, memoryOf } from '../servers/usage.ts'
 
 /** Time for a started server to come to rest before its idle memory is read. */
 const SETTLE_MS = 500

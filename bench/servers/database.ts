@@ -10,7 +10,7 @@ import { openClient } from '../../src/db/driver/client.ts'
 import { startEmbedded } from '../../src/db/local/postgres.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { PASSWORD_COSTS } from '../../src/workers/passwords/costs.ts'
-import type { SeedUser } from './scenario.ts'
+import type { SeedUser } from '../load/scenario.ts'
 
 export const JWT_SECRET = 'the secret of every server in a benchmark run'
 const TEMPLATE = 'bench_template'

@@ -1,6 +1,6 @@
 // From runs to rows: medians over the rounds, with their spread.
-import type { Run } from './measure.ts'
-import { describeKills } from './servers.ts'
+import type { Run } from '../measure/run.ts'
+import { describeKills } from '../servers/kind.ts'
 
 export interface Spread {
   median: number

@@ -1,10 +1,11 @@
 // The report as Markdown.
+
+import type { OfferedRate } from '../measure/offered-rate.ts'
+import type { LoadOptions, Run } from '../measure/run.ts'
 import { articleTables } from './article-tables.ts'
 import { markdownTable, type Table } from './format.ts'
 import { type GoalResult, goalsTable } from './goals.ts'
 import { environmentFacts, type Machine } from './machine.ts'
-import type { LoadOptions, Run } from './measure.ts'
-import type { OfferedRate } from './offered-rate.ts'
 import type { Row } from './summary.ts'
 import { memoryTable, scenarioTable } from './tables.ts'
 

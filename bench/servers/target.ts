@@ -1,6 +1,6 @@
 // Gives a running service, wherever it is, what the scenarios need: an account with 100 tasks.
 import { randomBytes } from 'node:crypto'
-import type { SeedUser } from './scenario.ts'
+import type { SeedUser } from '../load/scenario.ts'
 
 const TASKS = 100
 
