@@ -1,9 +1,9 @@
-// How the commands of this folder end early.
+// How a command ends early.
 
-/** As a shell reports a process that Ctrl-C ended. */
+/** The exit code that a shell reports for a process that Ctrl-C ended. */
 const EXIT_STOPPED = 130
 
-/** Runs `work`. Ctrl-C and SIGTERM abort its signal; what it throws then is no error: the command says so and ends. */
+/** Runs `work`. Ctrl-C and SIGTERM abort its signal. What it throws after that is no error: the command says that it stopped, and ends. */
 export async function untilStopped(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const abort = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort())

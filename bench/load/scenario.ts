@@ -1,4 +1,4 @@
-// What a scenario is. To add one: copy a file in bench/scenarios, change it, and list it in bench/scenarios.ts.
+// What a scenario is. To add one: copy a file in bench/scenarios, change it, and list it in bench/scenarios/all.ts.
 
 export interface BenchRequest {
   method: 'GET' | 'POST' | 'PATCH'

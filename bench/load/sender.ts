@@ -5,6 +5,8 @@ import type { BenchRequest } from './scenario.ts'
 
 /** One read's worth of an answer; longer answers take several reads. */
 const READ_BUFFER_BYTES = 64 * 1024
+/** A URL does not contain the default port. */
+const HTTP_PORT = 80
 
 export interface ConnectionOptions {
   url: string
@@ -40,7 +42,7 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const socket = connect({
         host: hostname,
-        port: Number(port),
+        port: Number(port || HTTP_PORT),
         noDelay: true,
         // One buffer for all reads: the stream layer would allocate one for each and emit it as an event.
         onread: {

@@ -1,17 +1,29 @@
-// What a far page of one user's list costs, by cursor and by offset, against the first.
+// What a far page of one user's list costs by cursor and by offset, compared with the first page.
 import { setTimeout as delay } from 'node:timers/promises'
 import { authorized, type SeedUser } from '../load/scenario.ts'
 import { Connection } from '../load/sender.ts'
-import type { GrowthPages } from '../report/growth.ts'
-import { median } from '../report/summary.ts'
+import { median } from './spread.ts'
 
 const PAGE_TASKS = 20
 const FIRST_PATH = `/api/v1/tasks?limit=${PAGE_TASKS}`
-/** Requests of each page; a far page by offset takes long. */
+/** How often each page is requested; a far page by offset is slow. */
 const REPEATS = 500
 const OFFSET_REPEATS = 50
 const WARM_UPS = 20
 const ANSWER_TIMEOUT_MS = 30_000
+
+/** Pages of one user's list, one request at a time. */
+export interface GrowthPages {
+  user_tasks: number
+  /** Number of the far page; the first is 1. */
+  page: number
+  first_p50_us?: number
+  cursor_p50_us?: number
+  offset_p50_us?: number
+  cursor_ratio?: number
+  /** Why there are no figures of the cursor. */
+  missing?: string
+}
 
 export async function measurePages(
   url: string,
@@ -41,7 +53,7 @@ export async function measurePages(
   }
 }
 
-/** The path of a page, which only the links of all pages before it lead to. */
+/** The path of a page, found by following the links of all pages before it: nothing else leads there. */
 async function followLinks(
   url: string,
   user: SeedUser,
@@ -59,7 +71,7 @@ async function followLinks(
   return { found: path }
 }
 
-/** The p50 of each path in microseconds, over one connection that asks for them in turn. */
+/** The p50 of each path in microseconds, over one connection that requests them in turn. */
 async function timeAlternately(
   url: string,
   user: SeedUser,
@@ -92,7 +104,7 @@ async function timeAnswer(connection: Connection): Promise<number> {
   const timeout = new AbortController()
   const late = delay(ANSWER_TIMEOUT_MS, undefined, { signal: timeout.signal }).then(
     () => {
-      throw new Error('A page does not come')
+      throw new Error('A page was not answered in time')
     },
     () => 0,
   )
@@ -101,7 +113,7 @@ async function timeAnswer(connection: Connection): Promise<number> {
       onAnswer: (_, status) =>
         status === 200
           ? resolve(performance.now() - connection.sinceMs)
-          : reject(new Error(`A page is answered with ${status}`)),
+          : reject(new Error(`A page was answered with ${status}`)),
       onClose: () => reject(new Error('The connection of the pages was lost')),
     }
   })

@@ -1,30 +1,38 @@
-// Which rate the open loops of a scenario offer: the same to every server, from what a reference can do.
-
+// The rate that the open loops of a scenario offer: the same to every server, a share of what a reference can do.
+import type { LoadOptions } from '../load/load-options.ts'
 import type { Scenario } from '../load/scenario.ts'
-import { count } from '../report/format.ts'
 import type { BenchDatabase } from '../servers/database.ts'
 import type { ServerKind } from '../servers/kind.ts'
-import { type LoadOptions, measureServer } from './run.ts'
+import { measureServer } from './run.ts'
 
-/** Given instead of a server's name, it has each server offered a share of its own throughput. */
+/** Given in place of a server's name: each server is offered a share of its own throughput. */
 export const OWN = 'own'
 
 export interface OfferedRate {
   scenario: string
   /** Absent when each server is offered a share of its own throughput. */
   per_second?: number
-  /** In words, for the report. */
-  rule: string
+  /** The share of a throughput; absent when the command gives the rate itself. */
+  share?: number
+  /** The server whose throughput the share is of. */
+  reference?: Reference
+}
+
+/** Without `requests_per_second`, there is a reason why each server's own throughput counts instead. */
+interface Reference {
+  server: string
+  requests_per_second?: number
+  reason?: 'is not measured' | 'could not be measured'
 }
 
 export interface RateOptions {
   share: number
   perSecond?: number
   /** Server whose throughput counts, in place of the scenario's own choice. */
-  of?: string
+  reference?: string
 }
 
-/** The server among `kinds` that `scenario` is calibrated with, or `undefined`. */
+/** The server among `kinds` that `scenario` takes its rate from, or `undefined`. */
 export function findReference(
   scenario: Scenario,
   rate: RateOptions,
@@ -36,11 +44,11 @@ export function findReference(
 
 function referenceOf(scenario: Scenario, rate: RateOptions): string | undefined {
   if (scenario.closedOnly || rate.perSecond !== undefined) return undefined
-  const name = rate.of ?? scenario.rateOf
+  const name = rate.reference ?? scenario.rateOf
   return name === OWN ? undefined : name
 }
 
-/** One closed loop of `kind`, the reference, when there is one and it can be measured. */
+/** Runs one closed loop of `kind`, the reference, when there is one and it can be measured. */
 export async function findOfferedRate(
   scenario: Scenario,
   rate: RateOptions,
@@ -50,20 +58,21 @@ export async function findOfferedRate(
   signal: AbortSignal,
 ): Promise<OfferedRate> {
   const otherwise = rateWithoutReference(scenario.name, rate)
-  const name = referenceOf(scenario, rate)
-  if (!name) return otherwise
-  if (!kind) return { ...otherwise, rule: `${otherwise.rule}, as ${name} is not measured` }
+  const server = referenceOf(scenario, rate)
+  if (!server) return otherwise
+  if (!kind) return { ...otherwise, reference: { server, reason: 'is not measured' } }
   try {
     const { closed } = await measureServer(kind, scenario, 0, database, load, signal)
     if (closed.errors > 0) throw new Error(`${closed.errors} requests failed`)
     return {
       scenario: scenario.name,
       per_second: closed.requests_per_second * rate.share,
-      rule: `${rate.share} of the ${count(closed.requests_per_second)} requests/s of ${name}, to every server`,
+      share: rate.share,
+      reference: { server, requests_per_second: closed.requests_per_second },
     }
   } catch (error) {
     if (signal.aborted) throw error
-    return { ...otherwise, rule: `${otherwise.rule}, as ${name} could not be measured` }
+    return { ...otherwise, reference: { server, reason: 'could not be measured' } }
   }
 }
 
@@ -71,7 +80,5 @@ export function rateWithoutReference(
   scenario: string,
   { share, perSecond }: RateOptions,
 ): OfferedRate {
-  return perSecond === undefined
-    ? { scenario, rule: `${share} of each server's own throughput of the run` }
-    : { scenario, per_second: perSecond, rule: `${count(perSecond)}/s, as the command says` }
+  return perSecond === undefined ? { scenario, share } : { scenario, per_second: perSecond }
 }

@@ -1,6 +1,6 @@
-// From a CPU profile of V8 to the stages of a request.
+// Turns a CPU profile of V8 into the stages of a request.
 
-/** What is used of V8's CPU profile format. */
+/** The part of V8's CPU profile format that is used. */
 export interface CpuProfile {
   nodes: { id: number; callFrame: { functionName: string; url: string } }[]
   samples: number[]
@@ -16,7 +16,7 @@ export interface StageTime {
 
 const DRIVER_WRITES = new Set(['writeBuffer', 'writev', 'writeUtf8String', 'writeLatin1String'])
 
-/** The first that matches counts. */
+/** A sample belongs to the first stage that matches. */
 const STAGES: readonly [stage: string, matches: (name: string, url: string) => boolean][] = [
   ['garbage collection', (name) => name === '(garbage collector)'],
   ['write to PostgreSQL', (name) => DRIVER_WRITES.has(name)],
@@ -29,7 +29,7 @@ const STAGES: readonly [stage: string, matches: (name: string, url: string) => b
   ['native code, unnamed', () => true],
 ]
 
-/** Share of the busy time per stage; all together are 1. */
+/** Share of the busy time per stage; the sum is 1. */
 export function groupByStage({ nodes, samples, timeDeltas }: CpuProfile): Map<string, number> {
   const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]))
   const times = new Map<string, number>(STAGES.map(([stage]) => [stage, 0]))

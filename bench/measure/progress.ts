@@ -1,4 +1,4 @@
-// How a long run shows that it lives: a bar on a terminal, plain lines elsewhere.
+// Shows that a long run is alive: a bar on a terminal, plain lines elsewhere.
 import { SingleBar } from 'cli-progress'
 
 export interface Progress {

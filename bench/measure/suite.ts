@@ -1,16 +1,11 @@
 // Everything that one npm run bench measures: each server in each scenario, round by round.
-
+import type { LoadOptions } from '../load/load-options.ts'
 import type { Scenario } from '../load/scenario.ts'
-import { NOT_MEASURED, type Row, summarizeRuns } from '../report/summary.ts'
 import { checkConformance } from '../servers/conformance.ts'
 import { type BenchDatabase, startDatabase } from '../servers/database.ts'
-import {
-  blameMemory,
-  type ServerKind,
-  startServer,
-  takesPart,
-  whyMissing,
-} from '../servers/kind.ts'
+import { type ServerKind, takesPart, whyMissing } from '../servers/kind.ts'
+import { blameMemory } from '../servers/memory-cgroup.ts'
+import { startServer } from '../servers/running-server.ts'
 import {
   findOfferedRate,
   findReference,
@@ -18,22 +13,36 @@ import {
   type RateOptions,
 } from './offered-rate.ts'
 import { createProgress, type Progress } from './progress.ts'
-import { type LoadOptions, measureServer, type Run } from './run.ts'
+import { measureServer, type Run } from './run.ts'
+
+/** How the complaint about an entry begins that was never tried. */
+export const NOT_MEASURED = 'not measured'
 
 export interface SuiteOptions {
   scenarios: readonly Scenario[]
   kinds: readonly ServerKind[]
   rounds: number
-  /** Without a rate: that follows from `rate`. */
+  /** Without a rate, which `rate` leads to. */
   load: Omit<LoadOptions, 'rate'>
   rate: RateOptions
 }
 
+/** One server in one scenario: what was to be measured. */
+export interface Entry {
+  server: string
+  scenario: string
+  /** Why it has no figures, or none to trust. */
+  complaint?: string
+}
+
 export interface SuiteResult {
-  rows: Row[]
+  /** In the order of the report. */
+  entries: Entry[]
+  /** In the order in which they were measured. */
   runs: Run[]
   rates: OfferedRate[]
-  postgresVersion: string
+  /** Absent where PostgreSQL is not ours. */
+  postgresVersion?: string
 }
 
 export async function measureSuite(
@@ -66,7 +75,7 @@ class Suite {
   readonly #database: BenchDatabase
   readonly #progress: Progress
   readonly #signal: AbortSignal
-  /** Why a server has no figures, by its name; or by its name and a scenario's, where only that failed. */
+  /** Why a server has no figures: by its name, or by its name and a scenario's where only that scenario failed. */
   readonly #complaints: Map<string, string>
   readonly #runs: Run[] = []
   readonly #rates: OfferedRate[] = []
@@ -85,7 +94,7 @@ class Suite {
     this.#complaints = new Map(missing)
   }
 
-  /** Each server must answer every request of the check as it should, or it is not timed. */
+  /** Times no server that does not answer every request of the check as it should. */
   async verify(kinds: readonly ServerKind[]): Promise<void> {
     for (const kind of kinds.filter(({ measure }) => !measure)) {
       this.#progress.step(`check of ${kind.name}`)
@@ -119,16 +128,16 @@ class Suite {
     }
   }
 
-  result(): Omit<SuiteResult, 'postgresVersion'> {
-    const rows = this.#options.scenarios.flatMap((scenario) =>
+  result(): SuiteResult {
+    const entries = this.#options.scenarios.flatMap((scenario) =>
       this.#options.kinds
         .filter((kind) => takesPart(kind, scenario))
-        .map((kind) => this.#toRow(kind.name, scenario.name)),
+        .map((kind) => this.#toEntry(kind.name, scenario.name)),
     )
-    return { rows, runs: this.#runs, rates: this.#rates }
+    return { entries, runs: this.#runs, rates: this.#rates }
   }
 
-  /** One server that fails costs its row, not the rows of all others. */
+  /** A server that fails loses its own row; all others keep theirs. */
   async #measureOnce(
     kind: ServerKind,
     scenario: Scenario,
@@ -159,14 +168,9 @@ class Suite {
     }
   }
 
-  #toRow(server: string, scenario: string): Row {
+  #toEntry(server: string, scenario: string): Entry {
     const complaint = this.#complaints.get(server) ?? this.#complaints.get(keyOf(server, scenario))
-    const own = this.#runs.filter((run) => run.server === server && run.scenario === scenario)
-    const row =
-      own.length > 0
-        ? summarizeRuns(own)
-        : { server, scenario, rounds: 0, generator_limited: false, invalid: NOT_MEASURED }
-    return complaint ? { ...row, invalid: complaint } : row
+    return complaint ? { server, scenario, complaint } : { server, scenario }
   }
 
   #complain(name: string, complaint: string): void {
@@ -190,7 +194,7 @@ function countSteps({ scenarios, rounds, rate }: SuiteOptions, kinds: readonly S
   return steps.reduce((total, count) => total + count, checks)
 }
 
-/** Another server goes first in each round, so that none always has the warmer or cooler machine. */
+/** Starts each round with another server, so that none always gets the machine while it is warmer or cooler. */
 function rotate<T>(items: readonly T[], by: number): T[] {
   const at = items.length === 0 ? 0 : by % items.length
   return [...items.slice(at), ...items.slice(0, at)]

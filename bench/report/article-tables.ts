@@ -1,14 +1,14 @@
 // The article's table beside what was measured here, one table for each of its figures.
-
-import { OURS } from '../servers/kind.ts'
+import type { Spread } from '../measure/spread.ts'
+import { OURS } from '../servers/ours.ts'
 import { ARTICLE, type ArticleRow, REFERENCE } from './article.ts'
 import { count, limitMark, ratio, type Table, withSpread } from './format.ts'
-import type { Row, Spread } from './summary.ts'
+import type { Row } from './summary.ts'
 
 const ARTICLE_NOTE =
-  "The article does not state its hardware, its load generator, its connections or the code of its servers, so its absolute figures can be compared with nothing. What can be compared is the order of the frameworks and their ratios; both are given against Express. The article's p99 seems to come from a closed loop; ours is timed from when a request was due, at the offered rate of `json` below; who cannot sustain that has none."
+  "The article does not state its hardware, its load generator, its connections or the code of its servers, so its absolute figures cannot be compared with anything. What can be compared is the order of the frameworks and their ratios to Express. The article's p99 seems to come from a closed loop; ours is timed from when a request was due, at the offered rate of `json` below, and a server that cannot sustain that rate has none."
 
-/** One table for each figure of the article's. */
+/** One table for each figure of the article. */
 const ARTICLE_FIGURES: readonly {
   title: string
   article: (row: ArticleRow) => number

@@ -1,4 +1,4 @@
-// The table of the article whose API this service serves: a simple JSON API under load, hardware not stated.
+// The table of the article whose API this service serves: a simple JSON API under load, on unstated hardware.
 
 export interface ArticleRow {
   framework: string
@@ -42,5 +42,5 @@ export const ARTICLE: readonly ArticleRow[] = [
   },
 ]
 
-/** The framework that both tables are put in ratio to, because the hardware differs. */
+/** The framework to which both tables give ratios, because the hardware differs. */
 export const REFERENCE = 'express'

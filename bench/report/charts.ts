@@ -1,8 +1,8 @@
-// The report's charts as SVG. No browser, no canvas: Vega draws to a string.
+// The report's charts as SVG, which Vega draws to a string without a browser or a canvas.
 import { parse, View } from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
 import type { StageTime } from '../measure/profile-stages.ts'
-import { OURS } from '../servers/kind.ts'
+import { OURS } from '../servers/ours.ts'
 import type { Report } from './report.ts'
 import type { Row } from './summary.ts'
 
@@ -66,7 +66,7 @@ async function draw(chart: Chart, { rows, scenarios }: Report): Promise<string> 
       sort: scenarios.map(({ name }) => name),
     },
     columns: 4,
-    // Each scenario has its own scale: a login takes a thousand times what a read takes.
+    // Each scenario has its own scale: a login takes a thousand times as long as a read.
     resolve: { scale: { x: 'independent' } },
     spec: {
       width: 180,

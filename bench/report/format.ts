@@ -1,5 +1,6 @@
 // How figures are written in reports.
-import type { Row, Spread } from './summary.ts'
+import type { Spread } from '../measure/spread.ts'
+import type { Row } from './summary.ts'
 
 export interface Table {
   title: string
@@ -51,4 +52,9 @@ export function gib(bytes: number): string {
 
 export function ratio(value: number | undefined, to: number | undefined): string {
   return value !== undefined && to ? `${(value / to).toFixed(2)} x` : ''
+}
+
+/** A change as a share, with its sign. */
+export function percent(change: number): string {
+  return `${change >= 0 ? '+' : ''}${(change * 100).toFixed(1)} %`
 }

@@ -1,10 +1,12 @@
-// What this service wants to reach, and whether a report shows it: ratios of medians within one run, and a few absolutes.
-
-import { OURS } from '../servers/kind.ts'
+// What this service is meant to reach, and whether a report shows it: ratios of medians within one run, and a few
+// absolute figures.
+import type { Spread } from '../measure/spread.ts'
+import { NOT_MEASURED } from '../measure/suite.ts'
+import { OURS } from '../servers/ours.ts'
 import { PGBENCH } from '../servers/pgbench.ts'
 import { count, ratio, type Table } from './format.ts'
 import type { GrowthReport } from './growth.ts'
-import { NOT_MEASURED, type Row, type Spread } from './summary.ts'
+import type { Row } from './summary.ts'
 
 /** What a goal is computed from. */
 export interface Evidence {
@@ -35,7 +37,7 @@ interface Limit {
   atLeast?: number
 }
 
-/** A value with what has to be said of it; `failed` and `missing` say why there is none. */
+/** A value with an optional remark; `failed` and `missing` say why there is no value. */
 type Measurement = { value: number; remark?: string } | { failed: string } | { missing: string }
 
 type FigureName = {
@@ -205,7 +207,7 @@ function measureRatio(rows: readonly Row[], figure: Figure, to: Figure): Measure
   const found = readFigure(rows, figure)
   if (!('value' in found)) return found
   const reference = readFigure(rows, to)
-  // That the other cannot sustain the rate says nothing against this service.
+  // It says nothing about this service that the other one cannot sustain the rate.
   if ('failed' in reference) return { missing: reference.failed }
   if ('missing' in reference) return reference
   const limited = [figure, to].filter(([server, scenario]) =>
@@ -218,7 +220,7 @@ function measureRatio(rows: readonly Row[], figure: Figure, to: Figure): Measure
 
 function measureConfined({ rows }: Evidence): Measurement {
   const row = rows.find(({ server }) => server === CONFINED)
-  // A row that was to run and is invalid was killed or made errors: that is what the goal forbids.
+  // A row that was tried and is invalid was killed or had failed requests: that is what the goal forbids.
   if (row?.invalid && !row.invalid.startsWith(NOT_MEASURED)) return { failed: row.invalid }
   return measureRatio(
     rows,

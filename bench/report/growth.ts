@@ -1,9 +1,9 @@
 // What npm run bench:growth found, as JSON and as Markdown.
-
-import type { LoadOptions } from '../measure/run.ts'
+import type { LoadOptions } from '../load/load-options.ts'
+import type { GrowthPages } from '../measure/deep-pages.ts'
+import type { GrowthRead } from '../measure/growth.ts'
 import { count, markdownTable, milliseconds, withSpread } from './format.ts'
 import { environmentFacts, type Machine } from './machine.ts'
-import type { Spread } from './summary.ts'
 
 export interface GrowthReport {
   date: string
@@ -18,28 +18,6 @@ export interface GrowthReport {
   tasks_large: number
   reads: GrowthRead[]
   pages: GrowthPages
-}
-
-/** One scenario on the small and on the large database, requests per second. */
-export interface GrowthRead {
-  scenario: string
-  small: Spread
-  large: Spread
-  /** Large to small, of the medians. */
-  ratio: number
-}
-
-/** Pages of one user's list, one request at a time. */
-export interface GrowthPages {
-  user_tasks: number
-  /** Number of the far page; the first is 1. */
-  page: number
-  first_p50_us?: number
-  cursor_p50_us?: number
-  offset_p50_us?: number
-  cursor_ratio?: number
-  /** Why there are no figures of the cursor. */
-  missing?: string
 }
 
 export function renderGrowth(report: GrowthReport): string {

@@ -1,4 +1,4 @@
-// What the figures were measured on and with.
+// The machine and the programs that the figures were measured with.
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem } from 'node:os'
@@ -43,7 +43,7 @@ export function describeMachine(postgresVersion: string | undefined): Machine {
   }
 }
 
-/** What a report says of when, how and on what it was made. */
+/** When, how and on what a report was made. */
 export function environmentFacts(of: {
   date: string
   commit: string
@@ -64,13 +64,13 @@ export function environmentFacts(of: {
   ]
 }
 
-/** The command line of this process, as a shell takes it. */
+/** The command line of this process, as one types it in a shell. */
 export function describeCommand(script: string): string {
   const words = process.argv.slice(2).map((word) => (/[^\w./:,=-]/.test(word) ? `"${word}"` : word))
   return ['npm', 'run', script, ...(words.length > 0 ? ['--', ...words] : [])].join(' ')
 }
 
-/** The commit of a checkout, with a mark when files differ from it. */
+/** The commit of a checkout, and whether its files differ from that commit. */
 export function describeCommit(folder: string): string {
   const git = (...args: string[]) =>
     execFileSync('git', ['-C', folder, ...args], { encoding: 'utf8' }).trim()

@@ -1,4 +1,4 @@
-// The report as one HTML page that needs nothing but itself.
+// The report as one HTML page that loads no other file.
 import type { Table } from './format.ts'
 import { NOTES, type Report, reportFacts, reportTables } from './report.ts'
 
@@ -16,7 +16,7 @@ export function renderHtml(report: Report, charts: ReadonlyMap<string, string>):
     ([name, value]) => `<dt>${escape(name)}</dt><dd>${inline(value)}</dd>`,
   )
   const tables = reportTables(report)
-  // The goals stand above the charts, as they stand above all in the Markdown.
+  // The goals come before the charts, as they come before everything else in the Markdown.
   const goals = tables.slice(0, report.goals.length > 0 ? 1 : 0)
   const others = tables.slice(goals.length)
   const notes = NOTES.map((note) => `<li>${inline(note)}</li>`)
@@ -44,7 +44,7 @@ function section({ title, about, head, rows }: Table): string {
   return `<h2>${inline(title)}</h2><p>${inline(about)}</p><section><table>${cells('th', head)}${body}</table></section>`
 }
 
-/** Escaped, with the little Markdown that the report's cells use. */
+/** Escapes the text, and turns the little Markdown that the report's cells use into HTML. */
 function inline(text: string): string {
   return escape(text)
     .replaceAll(/`([^`]*)`/g, '<code>$1</code>')

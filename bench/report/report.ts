@@ -1,7 +1,7 @@
-// The report as Markdown.
-
+// The report of npm run bench: what is in it, and its Markdown.
+import type { LoadOptions } from '../load/load-options.ts'
 import type { OfferedRate } from '../measure/offered-rate.ts'
-import type { LoadOptions, Run } from '../measure/run.ts'
+import type { Run } from '../measure/run.ts'
 import { articleTables } from './article-tables.ts'
 import { markdownTable, type Table } from './format.ts'
 import { type GoalResult, goalsTable } from './goals.ts'
@@ -25,17 +25,17 @@ export interface Report {
   runs: Run[]
 }
 
-/** What a reader has to know before believing a figure; the same text stands in every form of the report. */
+/** What a reader has to know before believing a figure. Markdown and HTML have the same text. */
 export const NOTES = [
-  'Client, server and PostgreSQL share the CPUs of one machine, so throughput is that of the three together. CPU per request is the steadiest figure.',
+  'Client, server and PostgreSQL share the CPUs of one machine, so throughput is that of all three together. CPU per request is the steadiest figure.',
   'Throughput comes from a closed loop (autocannon; raw sockets in json-saturated): each connection sends its next request when it has its answer. Its latency is connections divided by throughput, not what a user would see.',
-  'p50 to max come from an open loop at the offered rate: requests are due at fixed times and their latency counts from then, so a stall is seen by all that were due during it.',
-  "The offered rate of a scenario is a share of one server's closed-loop throughput, measured once before the rounds, and the same for all. A server is not run at more than 90 % of its own throughput: it cannot sustain that.",
+  'p50 to max come from an open loop at the offered rate: requests are due at fixed times and their latency counts from then, so every request that was due during a stall shows it.',
+  "The offered rate of a scenario is a share of one server's closed-loop throughput, measured once before the rounds, and the same for all servers. No server is run at more than 90 % of its own throughput, because it could not sustain that.",
   'Latency is left out where the open loop would have had fewer than 100 requests.',
-  'A mark ^ behind requests/s says that the load generator had used up its own CPU: the server could have done more, and its CPU per request is the figure to compare.',
+  'A ^ after requests/s means that the load generator had used up its own CPU: the server could have done more, and its CPU per request is the figure to compare.',
   'Figures are medians over the rounds, with the smallest and the largest in brackets. Every run is a fresh process on a fresh copy of the database; the order of the servers rotates.',
-  'The row pgbench is no server: it sends the same single statements to PostgreSQL over its unix socket, from as many connections.',
-  'In the json scenarios axum passes the three layers of the article (trace, compression, CORS) and taskapi its whole request path (request id, CORS, limits, deadlines); the other five answer without such layers.',
+  'The row pgbench is not a server: it sends the same single statements to PostgreSQL over its unix socket, from as many connections.',
+  'In the json scenarios requests pass the three layers of the article (trace, compression, CORS) in axum and the whole request path (request id, CORS, limits, deadlines) in taskapi; the other five servers answer without such layers.',
 ]
 
 /** The whole report. */

@@ -1,12 +1,8 @@
-// From runs to rows: medians over the rounds, with their spread.
+// Turns runs into rows: medians over the rounds, with their spread.
 import type { Run } from '../measure/run.ts'
-import { describeKills } from '../servers/kind.ts'
-
-export interface Spread {
-  median: number
-  min: number
-  max: number
-}
+import { median, type Spread, spread } from '../measure/spread.ts'
+import { NOT_MEASURED, type SuiteResult } from '../measure/suite.ts'
+import { describeKills } from '../servers/memory-cgroup.ts'
 
 /** All rounds of one server in one scenario. */
 export interface Row {
@@ -15,10 +11,10 @@ export interface Row {
   rounds: number
   /** Why there are no figures, or none to trust. */
   invalid?: string
-  /** True when the load generator used its CPU up, so that throughput and closed-loop latency are its own. */
+  /** True when the load generator used up its CPU, so that throughput and closed-loop latency are its own. */
   generator_limited: boolean
   requests_per_second?: Spread
-  /** The rate that no open loop was run at, because the server came nowhere near it in one of the rounds. */
+  /** The rate that the server could not have sustained in one of the rounds, so that there are no figures of an open loop. */
   unsustainable_per_second?: number
   closed_p50_us?: Spread
   closed_p90_us?: Spread
@@ -46,10 +42,7 @@ export interface Row {
   cgroup_peak_bytes?: Spread
 }
 
-/** How the `invalid` of a row begins that was never tried. */
-export const NOT_MEASURED = 'not measured'
-
-/** From here on the generator's one thread is taken to have been the limit. */
+/** Share of one CPU above which the generator's only thread is taken to have been the limit. */
 const GENERATOR_BUSY = 0.9
 
 const FIGURES: Record<string, (run: Run) => number | undefined> = {
@@ -79,18 +72,30 @@ const FIGURES: Record<string, (run: Run) => number | undefined> = {
   cgroup_peak_bytes: (run) => run.loaded?.cgroup_peak_bytes,
 }
 
+/** One row for each entry, in their order. */
+export function makeRows({ entries, runs }: Pick<SuiteResult, 'entries' | 'runs'>): Row[] {
+  return entries.map(({ server, scenario, complaint }) => {
+    const own = runs.filter((run) => run.server === server && run.scenario === scenario)
+    const row =
+      own.length > 0
+        ? summarizeRuns(own)
+        : { server, scenario, rounds: 0, generator_limited: false, invalid: NOT_MEASURED }
+    return complaint ? { ...row, invalid: complaint } : row
+  })
+}
+
 /** The row of runs that share server and scenario; there must be at least one. */
 export function summarizeRuns(runs: readonly Run[]): Row {
   const [first] = runs
   if (!first) throw new Error('There is no run to summarise')
   const unsustainable = runs.find((run) => run.unsustainable_per_second !== undefined)
-  // Rounds that did sustain the rate would be the better ones, not the usual ones.
+  // The rounds that did sustain the rate would be the better ones, not typical ones.
   const counted = unsustainable ? runs.map(withoutOpenLoop) : runs
   const figures = Object.entries(FIGURES).flatMap(([name, read]) => {
     const values = counted.map(read).filter((value) => value !== undefined)
     return values.length === 0 ? [] : [[name, spread(values)]]
   })
-  const invalid = complaint(runs)
+  const invalid = whyInvalid(runs)
   const busy = runs.map((run) => run.closed.generator_cpu ?? 0)
   return {
     server: first.server,
@@ -108,7 +113,7 @@ function withoutOpenLoop({ open: _open, calm: _calm, ...run }: Run): Run {
 }
 
 /** Why the figures of these runs cannot be trusted, or `undefined`. */
-function complaint(runs: readonly Run[]): string | undefined {
+export function whyInvalid(runs: readonly Run[]): string | undefined {
   const sum = (read: (run: Run) => number | undefined) =>
     runs.reduce((total, run) => total + (read(run) ?? 0), 0)
   const kills = sum((run) => run.oom_kills)
@@ -117,15 +122,4 @@ function complaint(runs: readonly Run[]): string | undefined {
     [closed, open, calm].reduce((total, loop) => total + (loop?.errors ?? 0), 0),
   )
   return errors > 0 ? `${errors} requests failed` : undefined
-}
-
-export function spread(values: readonly number[]): Spread {
-  return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] ?? Number.NaN
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2
 }

@@ -1,5 +1,4 @@
-// The tables of the scenarios, and that of memory.
-
+// The tables of the scenarios, and the one of memory.
 import type { OfferedRate } from '../measure/offered-rate.ts'
 import { count, megabytes, microseconds, milliseconds, type Table, throughput } from './format.ts'
 import type { Row } from './summary.ts'
@@ -15,7 +14,7 @@ const COST: readonly Column[] = [
   { head: 'PostgreSQL CPU', cell: (row) => microseconds(row.database_cpu_us) },
 ]
 
-/** Where there was no open loop. */
+/** Shown where there was no open loop. */
 const CLOSED: readonly Column[] = [
   { head: 'closed p50', cell: (row) => milliseconds(row.closed_p50_us) },
   { head: 'closed p90', cell: (row) => milliseconds(row.closed_p90_us) },
@@ -64,7 +63,7 @@ export function scenarioTable(
   const columns = [...COST, ...(open ? [...OPEN, ...calm] : CLOSED)]
   return {
     title: name,
-    about: open && rate ? `${about}. Offered rate: ${rate.rule}.` : about,
+    about: open && rate ? `${about}. Offered rate: ${describeRate(rate)}.` : about,
     ...fill(columns, own),
   }
 }
@@ -76,7 +75,7 @@ export function memoryTable(rows: readonly Row[]): Table {
   return {
     title: 'Memory and start',
     about:
-      'Sums over all processes of a server. Cgroup is what a container is charged without the page cache: anonymous and kernel memory; the peak charge has the page cache in it, which the kernel takes back when memory is short. Start is from exec to the first answer.',
+      'Sums over all processes of a server. Cgroup is what a container is charged without the page cache: anonymous and kernel memory. The peak charge includes the page cache, which the kernel takes back when memory is short. Start is from exec to the first answer.',
     ...fill(MEMORY, chosen),
   }
 }
@@ -92,6 +91,16 @@ function fill(columns: readonly Column[], rows: readonly Row[]): Pick<Table, 'he
       }),
     ]),
   }
+}
+
+/** Where the offered rate of a scenario comes from. */
+function describeRate({ share, per_second, reference }: OfferedRate): string {
+  if (share === undefined) return `${count(per_second ?? 0)}/s, as the command says`
+  if (reference?.requests_per_second !== undefined) {
+    return `${share} of the ${count(reference.requests_per_second)} requests/s of ${reference.server}, to every server`
+  }
+  const own = `${share} of each server's own throughput of the run`
+  return reference ? `${own}, as ${reference.server} ${reference.reason}` : own
 }
 
 function offered(row: Row): string {

@@ -1,4 +1,5 @@
-// The same requests to every server, before anything is timed: same statuses, same shapes, or no figures.
+// Sends the same requests to every server before anything is timed. One that answers with another status or shape gets
+// no figures.
 import type { SeedUser } from '../load/scenario.ts'
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$/
@@ -14,7 +15,7 @@ const TASK_FIELDS = [
   'updated_at',
 ]
 
-/** What a server did otherwise than it should; empty when it conforms. */
+/** Every way in which a server's answers differ from what they should be; empty when it conforms. */
 export async function checkConformance(
   url: string,
   serves: 'json' | 'tasks',
@@ -85,7 +86,7 @@ async function checkLogin(check: Check, { email, password }: SeedUser): Promise<
 interface Answer {
   text: string
   type: string
-  // Answers of every shape are looked into.
+  // A wrong answer can have any shape.
   value: any
 }
 

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { hashSync } from '@node-rs/argon2'
 import { createSigner } from 'fast-jwt'
 import { openClient } from '../../src/db/driver/client.ts'
@@ -11,14 +10,14 @@ import { startEmbedded } from '../../src/db/local/postgres.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { PASSWORD_COSTS } from '../../src/workers/passwords/costs.ts'
 import type { SeedUser } from '../load/scenario.ts'
+import { ROOT } from '../root.ts'
 
 export const JWT_SECRET = 'the secret of every server in a benchmark run'
 const TEMPLATE = 'bench_template'
-const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url))
 export const USERS = 1000
 export const TASKS_PER_USER = 100
 const PASSWORD = 'a benchmark password'
-const TOKEN_LIFE_SECONDS = 24 * 3600
+const TOKEN_LIFETIME_SECONDS = 24 * 3600
 const sign = createSigner({ key: JWT_SECRET, algorithm: 'HS256' })
 
 export interface BenchDatabase {
@@ -29,6 +28,14 @@ export interface BenchDatabase {
   /** A fresh copy of the seeded database. */
   clone(): Promise<{ url: string; drop(): Promise<void> }>
   stop(): Promise<void>
+}
+
+/** The database of a run. */
+export interface SeededDatabase {
+  url: string | undefined
+  users: readonly SeedUser[]
+  /** Process id of PostgreSQL. */
+  pid: number
 }
 
 /** @param settings of PostgreSQL, on top of its defaults */
@@ -47,7 +54,7 @@ export async function startDatabase(
   const url = new URL(postgres.url)
   await migrate({
     url: url.href,
-    folder: MIGRATIONS,
+    folder: join(ROOT, 'migrations'),
     timeoutMs: 30_000,
     onApplied: () => undefined,
   })
@@ -78,7 +85,7 @@ export async function startDatabase(
   }
 }
 
-/** Ids follow from numbers, so that they need not be read back. */
+/** Ids are computed from numbers, so they need not be read back. */
 async function seed(url: string): Promise<SeedUser[]> {
   const sql = openClient(url, { max: 1, connectTimeoutMs: 5000 })
   await sql.unsafe(insertUsers(1, USERS))
@@ -88,13 +95,13 @@ async function seed(url: string): Promise<SeedUser[]> {
   return range(USERS).map((user) => seedUser(user, range(TASKS_PER_USER)))
 }
 
-/** The account of this number, with those of its tasks that the load is to ask for. */
+/** The account with this number. `tasks` are the numbers of those of its tasks that the load asks for. */
 export function seedUser(user: number, tasks: readonly number[]): SeedUser {
   const now = Math.floor(Date.now() / 1000)
   return {
     email: `user${user}@example.com`,
     password: PASSWORD,
-    token: sign({ sub: makeId(0, user), iat: now, exp: now + TOKEN_LIFE_SECONDS }),
+    token: sign({ sub: makeId(0, user), iat: now, exp: now + TOKEN_LIFETIME_SECONDS }),
     taskIds: tasks.map((task) => makeId(user, task)),
   }
 }
@@ -106,7 +113,7 @@ export function insertUsers(from: number, to: number): string {
     from generate_series(${from}, ${to}) u`
 }
 
-/** Tasks of all numbers for users of all numbers, the first task the newest. */
+/** Inserts tasks with numbers from the first to the last for each user from the first to the last; task 1 is the newest. */
 export function insertTasks(users: [number, number], tasks: [number, number]): string {
   return `
     insert into tasks (user_id, id, title, description, priority, created_at)
@@ -115,7 +122,7 @@ export function insertTasks(users: [number, number], tasks: [number, number]): s
     from generate_series(${users.join()}) u, generate_series(${tasks.join()}) t`
 }
 
-/** A UUID of version 7 with a user's number and a task's number in it. */
+/** A version 7 UUID that contains a user's number and a task's number. */
 function makeId(user: number, task: number): string {
   const hex = (value: number) => value.toString(16).padStart(8, '0')
   return `01900000-0000-7000-8000-${hex(user).slice(-4)}${hex(task)}`

@@ -1,11 +1,12 @@
-// Grows a seeded database to millions of tasks. Made on the server, and without indexes until all rows are there.
+// Grows a seeded database to millions of tasks. PostgreSQL makes the rows itself, and gets its indexes back when all are
+// there.
 import { openClient } from '../../src/db/driver/client.ts'
 import type { SeedUser } from '../load/scenario.ts'
 import { insertTasks, insertUsers, seedUser, TASKS_PER_USER, USERS } from './database.ts'
 
 /** Number of the one user with very many tasks. */
 const BIG_USER = USERS + 1
-/** Ids that the load knows of each user: all would take gigabytes. */
+/** How many task ids the load knows of each user: all of them would take gigabytes. */
 const KNOWN_TASKS = 100
 
 type Client = ReturnType<typeof openClient>
@@ -15,7 +16,7 @@ export interface LargeDatabase {
   bigUser: SeedUser
 }
 
-/** Gives each user of a fresh clone `tasksPerUser` tasks in all, and one more user `bigUserTasks`. */
+/** Gives each user of a fresh clone `tasksPerUser` tasks in total, and adds one user with `bigUserTasks`. */
 export async function growDatabase(
   url: string,
   tasksPerUser: number,
@@ -23,7 +24,7 @@ export async function growDatabase(
 ): Promise<LargeDatabase> {
   const sql = openClient(url, { max: 1, connectTimeoutMs: 5000 })
   try {
-    // Else the log would force a checkpoint each gigabyte.
+    // With the default, the write-ahead log would force a checkpoint for each gigabyte.
     await sql.unsafe("alter system set max_wal_size = '8GB'")
     await sql.unsafe('select pg_reload_conf()')
     await sql.unsafe("set maintenance_work_mem = '1GB'")
@@ -46,7 +47,7 @@ export async function growDatabase(
   }
 }
 
-/** Reads tasks and its indexes into PostgreSQL's memory, where a service that has run for a while would find them. */
+/** Reads the table tasks and its indexes into PostgreSQL's memory, as they are in a service that has run for a while. */
 async function warm(sql: Client): Promise<void> {
   await sql.unsafe('create extension pg_prewarm')
   await sql.unsafe(`
@@ -54,7 +55,7 @@ async function warm(sql: Client): Promise<void> {
     where oid = 'tasks'::regclass or oid in (select indexrelid from pg_index where indrelid = 'tasks'::regclass)`)
 }
 
-/** Drops every constraint and index of tasks but its checks. Returns the statements that bring them back as they were. */
+/** Drops every constraint and index of the table tasks except its checks. Returns the statements that create them again. */
 async function dropIndexes(sql: Client): Promise<string[]> {
   const constraints = await sql.unsafe<{ name: string; definition: string }[]>(`
     select conname as name, pg_get_constraintdef(oid) as definition from pg_constraint

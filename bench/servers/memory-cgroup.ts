@@ -10,14 +10,14 @@ export interface MemoryCgroup {
   enter: string
   /** Anonymous and kernel memory. */
   chargedBytes(): number
-  /** The most that was ever charged, page cache included; 0 where the kernel does not say. */
+  /** The most that was ever charged, page cache included; 0 where the kernel does not report it. */
   peakBytes(): number
   /** Processes that were killed because the limit was reached. */
   oomKills(): number
   remove(): void
 }
 
-/** `undefined` where this user may not make one, or may not limit it. */
+/** `undefined` where this user may not make a cgroup, or may not limit it. */
 export function createMemoryCgroup(name: string, limitBytes?: number): MemoryCgroup | undefined {
   const isV1 = existsSync(`${V1}/memory.stat`)
   const folder = join(isV1 ? V1 : V2, name)
@@ -50,18 +50,41 @@ export function createMemoryCgroup(name: string, limitBytes?: number): MemoryCgr
       }
 }
 
-/** Whether `createMemoryCgroup` can make one with a limit here. */
+/** Whether `createMemoryCgroup` can make a cgroup with a limit here. */
 export function canLimitMemory(): boolean {
   const probe = createMemoryCgroup(`taskapi-bench-${process.pid}-probe`, 1 << 26)
   probe?.remove()
   return probe !== undefined
 }
 
-/** What cannot be charged must not be swapped out instead. */
+/** Runs `use`. When it fails after the kernel has killed processes of the cgroup, the error says so. */
+export async function blameMemory<T>(
+  cgroup: MemoryCgroup | undefined,
+  use: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await use()
+  } catch (error) {
+    const kills = cgroup?.oomKills() ?? 0
+    throw kills > 0 ? new OutOfMemoryError(kills, error) : error
+  }
+}
+
+export class OutOfMemoryError extends Error {
+  constructor(kills: number, cause: unknown) {
+    super(describeKills(kills), { cause })
+  }
+}
+
+export function describeKills(kills: number): string {
+  return `out of memory: ${kills} ${kills === 1 ? 'process' : 'processes'} killed`
+}
+
+/** Swap is limited, too: otherwise the kernel would swap out what exceeds the limit instead of refusing it. */
 function limitMemory(folder: string, isV1: boolean, bytes: number): void {
   if (isV1) {
     writeFileSync(join(folder, 'memory.limit_in_bytes'), String(bytes))
-    // Absent where the kernel does not account for swap. The limit of both cannot be below that of memory.
+    // Absent where the kernel does not account for swap. This is the limit of memory and swap together.
     const both = join(folder, 'memory.memsw.limit_in_bytes')
     if (existsSync(both)) writeFileSync(both, String(bytes))
     return
@@ -75,7 +98,7 @@ function removeFolder(folder: string): void {
   try {
     rmdirSync(folder)
   } catch {
-    // A process that is still ending keeps it; the folder itself costs nothing.
+    // A process that is still exiting keeps it busy. An empty cgroup that stays behind costs nothing.
   }
 }
 

@@ -1,5 +1,5 @@
-// pgbench as a row among the servers: the same single statements without HTTP, JSON and batching in between, so that the
-// report shows what PostgreSQL itself gives for them here.
+// pgbench as a row among the servers: the same single statements without HTTP, JSON and batches, so the report shows how
+// many of them PostgreSQL itself can run here.
 import { execFile, execFileSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -7,20 +7,21 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Statement } from '../../src/db/driver/client.ts'
 import { TASK_STATEMENTS } from '../../src/db/tasks.ts'
+import type { LoadOptions } from '../load/load-options.ts'
 import { pick, type Scenario, type SeedUser, seededRandom } from '../load/scenario.ts'
-import type { LoadOptions, LoadResult, SeededDatabase } from '../measure/run.ts'
-import type { ServerKind } from './kind.ts'
+import type { SeededDatabase } from './database.ts'
+import type { DirectResult, ServerKind } from './kind.ts'
 import { cpuMicroseconds } from './usage.ts'
 
 export const PGBENCH = 'pgbench'
 
-/** pgbench cannot make strings, so each script has its own user and task, given by -D; -M prepared makes them parameters. */
+/** pgbench cannot make strings, so each script has its own user and task as variables (-D), which -M prepared turns into parameters. */
 const SCRIPTS = 16
 
-/** What stands in the place of each parameter of a statement of the service. */
+/** The service's statements by scenario, with pgbench's variables in place of the parameters. */
 const STATEMENTS: Record<string, (script: number) => string> = {
   'task-read': (n) => withVariables(TASK_STATEMENTS.FIND_TASK, [`:u${n}`, `:i${n}`]),
-  // The id of a new task is made by PostgreSQL, and null cannot be given.
+  // PostgreSQL makes the id of the new task, and null must be part of the text because no variable can hold it.
   'task-create': (n) =>
     withVariables(TASK_STATEMENTS.INSERT_TASK, [
       `:u${n}`,
@@ -57,7 +58,7 @@ async function measure(
   { url = '', users, pid }: SeededDatabase,
   load: LoadOptions,
   signal: AbortSignal,
-): Promise<LoadResult> {
+): Promise<DirectResult> {
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-pgbench-'))
   try {
     const files = await writeScripts(folder, scenario.name)
@@ -117,7 +118,7 @@ function commandLine(
   ].flat()
 }
 
-/** The account that the token is of. */
+/** The id of the account that the token belongs to. */
 function userIdOf({ token }: SeedUser): string {
   const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()
   return JSON.parse(payload).sub
@@ -127,8 +128,9 @@ function readOutput(text: string): { perSecond: number; transactions: number; fa
   const number = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? Number.NaN)
   const perSecond = number(/^tps = ([\d.]+) \(without initial connection time\)/m)
   const transactions = number(/^number of transactions actually processed: (\d+)/m)
-  if (!(perSecond > 0) || !(transactions > 0)) throw new Error(`pgbench says:\n${text}`)
-  // Versions before 15 say nothing of failures: they give up instead.
+  if (!(perSecond > 0) || !(transactions > 0))
+    throw new Error(`Cannot read the output of pgbench:\n${text}`)
+  // Versions before 15 do not report failures, because they abort at the first one.
   return { perSecond, transactions, failed: number(/^number of failed transactions: (\d+)/m) || 0 }
 }
 

@@ -1,10 +1,10 @@
-// Gives a running service, wherever it is, what the scenarios need: an account with 100 tasks.
+// Gives a running service what the scenarios need, wherever it runs: an account with 100 tasks.
 import { randomBytes } from 'node:crypto'
 import type { SeedUser } from '../load/scenario.ts'
 
 const TASKS = 100
 
-/** Works through the API alone. Rejects when the service does not answer as it should. */
+/** Uses only the API. Rejects when the service does not answer as it should. */
 export async function seedTarget(url: string): Promise<SeedUser[]> {
   const email = `bench-${randomBytes(6).toString('hex')}@example.com`
   const password = randomBytes(12).toString('hex')

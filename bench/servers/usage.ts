@@ -1,4 +1,4 @@
-// What processes cost, read from /proc. Linux only: elsewhere the figures are absent.
+// CPU time and memory of processes, read from /proc: Linux only.
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import type { MemoryCgroup } from './memory-cgroup.ts'
@@ -7,23 +7,23 @@ const TICKS_PER_SECOND = readTicks()
 const KIB = 1024
 
 export interface Memory {
-  /** Sum over the processes: counts shared pages once per process. */
+  /** Sum over the processes; a shared page counts once for each of them. */
   rss_bytes: number
-  /** Sum over the processes, shared pages split among those that share them. */
+  /** Sum over the processes; a shared page is split among those that share it. */
   pss_bytes: number
   anonymous_bytes: number
   /** Anonymous and kernel memory charged to the cgroup; absent where no cgroup could be made. */
   cgroup_bytes?: number
-  /** The most that the cgroup was charged up to then, page cache included. */
+  /** The most that the cgroup had been charged by then, page cache included. */
   cgroup_peak_bytes?: number
 }
 
-/** CPU time of a process, its descendants, and those of them that have ended, in microseconds. */
+/** CPU time of a process and its descendants, those that have ended included, in microseconds. */
 export function cpuMicroseconds(root: number): number {
   let ticks = 0
   for (const pid of processTree(root)) {
     const fields = readStat(pid)
-    // utime, stime, and those of children that have been waited for: proc(5), fields 14 to 17.
+    // utime, stime, and the same of children that have been waited for: proc(5), fields 14 to 17.
     if (fields) ticks += sum(fields.slice(11, 15).map(Number))
   }
   return (ticks * 1e6) / TICKS_PER_SECOND
@@ -64,7 +64,7 @@ function processTree(root: number): number[] {
   return tree
 }
 
-/** The fields of /proc/pid/stat behind the name, which may hold spaces: `[state, ppid, …]`. */
+/** The fields of /proc/pid/stat after the name, which may contain spaces: `[state, ppid, …]`. */
 function readStat(pid: number): string[] | undefined {
   const text = readText(`/proc/${pid}/stat`)
   return text === '' ? undefined : text.slice(text.lastIndexOf(')') + 2).split(' ')
