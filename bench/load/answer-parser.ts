@@ -1,4 +1,4 @@
-// Reads HTTP/1.1 answers off a connection that has one request under way at a time.
+// Reads HTTP/1.1 answers off a connection that has one request in flight at a time.
 
 const HEAD_END = Buffer.from('\r\n\r\n')
 const EMPTY = Buffer.alloc(0)
@@ -11,7 +11,7 @@ export class AnswerParser {
   #chunked = false
   #tail = ''
 
-  /** The status when `chunk` completes an answer, else `undefined`. The caller may use the chunk's memory again. */
+  /** Returns the status when `chunk` completes an answer, and `undefined` otherwise. Keeps nothing of the chunk's memory. */
   push(chunk: Buffer): number | undefined {
     let rest: Buffer = chunk
     if (this.#status === 0) {

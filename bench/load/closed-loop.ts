@@ -1,4 +1,4 @@
-// Closed-loop load: each connection sends its next request when it has the answer to the last one.
+// Closed-loop load by autocannon: each connection sends its next request when it has the answer to the last one.
 import autocannon from 'autocannon'
 import { createHistogram, type LatencySummary, record, summarize } from './latency.ts'
 import type { BenchRequest } from './scenario.ts'
@@ -16,9 +16,9 @@ export interface ClosedLoopOptions {
 export interface ClosedLoopResult {
   requests_per_second: number
   latency: LatencySummary
-  /** Connection errors, time-outs, and statuses that were not expected. */
+  /** Connection errors, timeouts and unexpected statuses. */
   errors: number
-  /** Share of one CPU that the load generator used: near 1, it was the limit. */
+  /** Share of one CPU that the load generator used. Near 1, the generator was the limit. */
   generator_cpu: number
 }
 
@@ -57,9 +57,9 @@ export async function runClosedLoop(options: ClosedLoopOptions): Promise<ClosedL
   const seconds = (lastAnswerAt - startedAt) / 1000
   const cpu = process.cpuUsage(cpuBefore)
   return {
-    requests_per_second: histogram.totalCount / seconds,
+    requests_per_second: seconds > 0 ? histogram.totalCount / seconds : 0,
     latency: summarize(histogram),
     errors: result.errors + result.timeouts + unexpected,
-    generator_cpu: (cpu.user + cpu.system) / 1e6 / seconds,
+    generator_cpu: (cpu.user + cpu.system) / 1e6 / Math.max(seconds, 0.001),
   }
 }

@@ -1,4 +1,4 @@
-// Latencies in microseconds, kept in an HdrHistogram: autocannon's own has whole milliseconds only.
+// Latencies in microseconds, kept in an HdrHistogram, because autocannon's own histogram has whole milliseconds only.
 import { build, type Histogram } from 'hdr-histogram-js'
 
 const HIGHEST_US = 120_000_000
@@ -12,7 +12,7 @@ export interface LatencySummary {
   max_us: number
 }
 
-/** Three significant digits from 1 us to two minutes. */
+/** Has three significant digits from 1 us to two minutes. */
 export function createHistogram(): Histogram {
   return build({
     lowestDiscernibleValue: 1,

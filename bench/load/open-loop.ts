@@ -1,10 +1,10 @@
-// Open-loop load: requests are due at fixed times, whether the server keeps up or not, and their latency counts from
-// the time they were due. A stall is seen by every request that was due during it: nothing is omitted.
+// Open-loop load: requests are due at fixed times whether the server keeps up or not, and their latency counts from the
+// time they were due. Every request that was due during a stall shows it, so no latency is omitted.
 import { writeFileSync } from 'node:fs'
 import { createHistogram, type LatencySummary, record, summarize } from './latency.ts'
 import { type Connection, type ConnectionOptions, openConnections } from './sender.ts'
 
-/** How long the sender sleeps between two looks at its sockets and its clock. */
+/** How long the sender sleeps before it looks at its sockets and its clock again. */
 const NAP_MS = 0.02
 /** Time for late answers after the last request was due. */
 const GRACE_MS = 10_000
@@ -19,16 +19,16 @@ export interface OpenLoopOptions extends ConnectionOptions {
 export interface OpenLoopResult {
   offered_per_second: number
   latency: LatencySummary
-  /** How late requests left after they were due although a connection was free: the sender's own error. */
+  /** How long after they were due requests were sent although a connection was free: the sender's own error. */
   lateness_p99_us: number
-  /** Wrong statuses, broken connections, and requests without an answer. */
+  /** Wrong statuses, broken connections and requests without an answer. */
   errors: number
   generator_cpu: number
 }
 
 const nap = new Int32Array(new SharedArrayBuffer(4))
 
-/** Sends at a uniform rate over a fixed set of kept connections; what finds none free waits its turn, and its time counts. */
+/** Sends at a uniform rate over a fixed set of kept connections. A request that finds none free waits, which counts. */
 export class OpenLoop {
   readonly #options: OpenLoopOptions
   readonly #connections: Connection[]
@@ -38,7 +38,7 @@ export class OpenLoop {
   readonly #lateness = createHistogram()
   readonly #expected: ReadonlySet<number>
   #errors = 0
-  #underWay = 0
+  #inFlight = 0
 
   private constructor(options: OpenLoopOptions, connections: Connection[]) {
     this.#options = options
@@ -72,7 +72,7 @@ export class OpenLoop {
     const startedAt = performance.now()
     const endsAt = startedAt + durationSeconds * 1000
     let sent = 0
-    while (sent < total || this.#underWay > 0 || this.#backlog.length > 0) {
+    while (sent < total || this.#inFlight > 0 || this.#backlog.length > 0) {
       signal.throwIfAborted()
       const now = performance.now()
       if (now > endsAt + GRACE_MS || this.#connections.length === 0) break
@@ -80,7 +80,7 @@ export class OpenLoop {
         this.#due(startedAt + sent * intervalMs)
         sent += 1
       }
-      // Asleep the sender leaves the CPU to the server; spinning it would take half of a two-core machine.
+      // A sleeping sender leaves the CPU to the server; a spinning one would take half of a two-core machine.
       Atomics.wait(nap, 0, 0, NAP_MS)
       await turn()
     }
@@ -90,7 +90,7 @@ export class OpenLoop {
       offered_per_second: requestsPerSecond,
       latency: summarize(this.#latency),
       lateness_p99_us: this.#lateness.getValueAtPercentile(99),
-      errors: this.#errors + this.#underWay + this.#backlog.length + (total - sent),
+      errors: this.#errors + this.#inFlight + this.#backlog.length + (total - sent),
       generator_cpu: (cpu.user + cpu.system) / 1e6 / seconds,
     }
   }
@@ -106,40 +106,40 @@ export class OpenLoop {
   }
 
   #send(connection: Connection, dueMs: number): void {
-    this.#underWay += 1
+    this.#inFlight += 1
     connection.send(dueMs)
   }
 
   #answer(connection: Connection, status: number): void {
     if (this.#expected.has(status)) record(this.#latency, performance.now() - connection.sinceMs)
     else this.#errors += 1
-    this.#underWay -= 1
+    this.#inFlight -= 1
     connection.sinceMs = -1
     const waiting = this.#backlog.shift()
     if (waiting === undefined) this.#free.push(connection)
     else this.#send(connection, waiting)
   }
 
-  /** A lost connection is not replaced: that its request got no answer makes the run invalid. */
+  /** A lost connection is not replaced: its request got no answer, which makes the run invalid. */
   #lose(connection: Connection): void {
     this.#errors += 1
-    if (connection.busy) this.#underWay -= 1
+    if (connection.busy) this.#inFlight -= 1
     const at = this.#free.indexOf(connection)
     if (at >= 0) this.#free.splice(at, 1)
     this.#connections.splice(this.#connections.indexOf(connection), 1)
   }
 }
 
-/** One turn of the event loop, so that sockets are read. */
+/** Waits for one turn of the event loop, in which sockets are read. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Linux lets sleeping threads oversleep by 50 us unless told otherwise. */
+/** By default, Linux lets sleeping threads oversleep by 50 us. */
 function sharpenTimers(): void {
   try {
     writeFileSync('/proc/self/timerslack_ns', '1')
   } catch {
-    // Elsewhere the sender is a little later; its lateness is in the report.
+    // On other systems the sender is a little later. The report contains its lateness.
   }
 }

@@ -1,5 +1,5 @@
-// Closed-loop load from raw sockets, for servers that answer faster than autocannon can ask: it costs the generator a
-// fraction of what autocannon does, because it keeps no statistics but a histogram and parses no header it does not need.
+// Closed-loop load from raw sockets, for servers that answer faster than autocannon can ask. It takes a fraction of
+// autocannon's CPU, because its only statistic is a histogram and it parses only the headers that it needs.
 import type { ClosedLoopOptions, ClosedLoopResult } from './closed-loop.ts'
 import { createHistogram, record, summarize } from './latency.ts'
 import { type Connection, openConnections } from './sender.ts'
@@ -7,15 +7,15 @@ import { type Connection, openConnections } from './sender.ts'
 /** Time for late answers after the last request. */
 const GRACE_MS = 10_000
 
-/** Each connection sends its next request when it has its answer. Nothing is sent after `durationSeconds`. */
+/** Each connection sends its next request when it has its answer. Sends nothing after `durationSeconds`. */
 export class SaturatingLoop {
   readonly #latency = createHistogram()
   readonly #expected: ReadonlySet<number>
   readonly #endsAt: number
   #lastAnswerAt = 0
   #errors = 0
-  /** Connections with a request under way. */
-  #underWay = 0
+  /** Connections with a request in flight. */
+  #inFlight = 0
   #finish: () => void = () => undefined
 
   private constructor(options: ClosedLoopOptions) {
@@ -40,12 +40,12 @@ export class SaturatingLoop {
     return {
       requests_per_second: seconds > 0 ? loop.#latency.totalCount / seconds : 0,
       latency: summarize(loop.#latency),
-      errors: loop.#errors + loop.#underWay,
+      errors: loop.#errors + loop.#inFlight,
       generator_cpu: (cpu.user + cpu.system) / 1e6 / Math.max(seconds, 0.001),
     }
   }
 
-  /** Resolves when the last answer is there, or will not come. */
+  /** Resolves when the last answer has arrived, or will not arrive. */
   async #run(connections: readonly Connection[], signal: AbortSignal): Promise<void> {
     const finished = new Promise<void>((resolve) => {
       this.#finish = resolve
@@ -56,7 +56,7 @@ export class SaturatingLoop {
       onAnswer: (connection: Connection, status: number) => this.#answer(connection, status),
       onClose: (connection: Connection) => this.#lose(connection),
     }
-    this.#underWay = connections.length
+    this.#inFlight = connections.length
     for (const connection of connections) {
       connection.events = events
       connection.send(performance.now())
@@ -76,7 +76,7 @@ export class SaturatingLoop {
     else this.#rest(connection)
   }
 
-  /** A lost connection is not replaced: that its request got no answer makes the run invalid. */
+  /** A lost connection is not replaced: its request got no answer, which makes the run invalid. */
   #lose(connection: Connection): void {
     this.#errors += 1
     if (connection.busy) this.#rest(connection)
@@ -84,7 +84,7 @@ export class SaturatingLoop {
 
   #rest(connection: Connection): void {
     connection.sinceMs = -1
-    this.#underWay -= 1
-    if (this.#underWay === 0) this.#finish()
+    this.#inFlight -= 1
+    if (this.#inFlight === 0) this.#finish()
   }
 }

@@ -21,28 +21,28 @@ export interface Scenario {
   about: string
   /** What a server must serve to be measured. */
   serves: 'json' | 'tasks'
-  /** Statuses of good answers; any other makes the run invalid. */
+  /** Statuses of good answers. Any other makes the run invalid. */
   statuses: readonly number[]
-  /** Connections at most, where more would only measure how a server sheds them. */
+  /** The most connections, where more of them would only measure how a server sheds them. */
   connectionsMax?: number
-  /** The server whose closed-loop throughput the offered rate is a share of, so that all are offered the same. */
+  /** The server whose closed-loop throughput the offered rate is a share of: all servers are offered the same rate. */
   rateOf?: string
-  /** What sends the closed loop: autocannon, unless the servers answer faster than it can ask. */
+  /** What sends the closed loop in place of autocannon, because the servers answer faster than it can ask. */
   closedLoop?: 'raw sockets'
-  /** True where the closed loop says all there is to say. */
+  /** True where an open loop would show nothing more. */
   closedOnly?: true
-  /** The requests that one connection sends, over and over. `random` gives 0 to 1 and repeats from run to run. */
+  /** The requests that one connection sends over and over. `random` returns 0 to 1, the same numbers in every run. */
   requests(users: readonly SeedUser[], random: () => number): BenchRequest[]
   /** A second load that runs beside the measured one. */
   background?: {
     connections: number
-    /** What the background load may get, too: a full queue is shed with 503. */
+    /** Statuses of good answers. These may include 503, with which a full queue sheds. */
     statuses: readonly number[]
     requests(users: readonly SeedUser[], random: () => number): BenchRequest[]
   }
 }
 
-/** How many requests a connection has before it starts over. */
+/** How many requests a connection sends before it starts over. */
 export const CYCLE = 200
 
 /** `CYCLE` requests, each made anew. */
@@ -67,7 +67,7 @@ export function json(headers: Record<string, string>, value: unknown) {
   }
 }
 
-/** A generator of numbers from 0 to 1 that gives the same ones for the same seed (mulberry32). */
+/** A generator of numbers from 0 to 1, the same ones for the same seed (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0
   return () => {

@@ -3,9 +3,9 @@ import { connect, type Socket } from 'node:net'
 import { AnswerParser } from './answer-parser.ts'
 import type { BenchRequest } from './scenario.ts'
 
-/** One read's worth of an answer; longer answers take several reads. */
+/** What one read can take of an answer; longer answers need several reads. */
 const READ_BUFFER_BYTES = 64 * 1024
-/** A URL does not contain the default port. */
+/** The default port is not part of a URL. */
 const HTTP_PORT = 80
 
 export interface ConnectionOptions {
@@ -15,15 +15,15 @@ export interface ConnectionOptions {
   requests(connection: number): BenchRequest[]
 }
 
-/** What the owner of a connection hears of it. Both are set before the first request is sent. */
+/** What a connection reports to its owner, who sets both before sending the first request. */
 export interface ConnectionEvents {
-  /** The answer to the request under way is complete. */
+  /** The answer to the request in flight is complete. */
   onAnswer(connection: Connection, status: number): void
   onClose(connection: Connection): void
 }
 
 export class Connection {
-  /** When the time of the request under way began to count, or -1 when the connection is free. */
+  /** When the time of the request in flight began to count, or -1 when the connection is free. */
   sinceMs = -1
   events: ConnectionEvents | undefined
   readonly #socket: Socket
@@ -44,7 +44,7 @@ export class Connection {
         host: hostname,
         port: Number(port || HTTP_PORT),
         noDelay: true,
-        // One buffer for all reads: the stream layer would allocate one for each and emit it as an event.
+        // One buffer for all reads: the stream layer would allocate one for each read and emit it as an event.
         onread: {
           buffer: Buffer.allocUnsafe(READ_BUFFER_BYTES),
           callback: (length, buffer) => {
@@ -55,7 +55,7 @@ export class Connection {
         },
       })
       const connection = new Connection(socket, texts)
-      // Once connected, an error only precedes the close.
+      // After the connection is made, a close follows each error.
       socket.on('error', reject)
       socket.once('connect', () => resolve(connection))
       socket.on('close', () => connection.events?.onClose(connection))
@@ -90,7 +90,7 @@ export function openConnections(options: ConnectionOptions): Promise<Connection[
   )
 }
 
-/** The request as it goes over the wire. Bodies of scenarios are ASCII. */
+/** The request as it is sent. Bodies of scenarios are ASCII. */
 function encodeRequest({ method, path, headers, body = '' }: BenchRequest, host: string): string {
   const length = body === '' ? {} : { 'content-length': String(body.length) }
   const lines = Object.entries({ host, ...headers, ...length }).map(

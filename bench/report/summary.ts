@@ -14,7 +14,7 @@ export interface Row {
   /** True when the load generator used up its CPU, so that throughput and closed-loop latency are its own. */
   generator_limited: boolean
   requests_per_second?: Spread
-  /** The rate that the server could not have sustained in one of the rounds, so that there are no figures of an open loop. */
+  /** The rate that the server could not have sustained in one of the rounds; then no open loop has figures. */
   unsustainable_per_second?: number
   closed_p50_us?: Spread
   closed_p90_us?: Spread

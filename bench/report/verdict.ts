@@ -124,7 +124,9 @@ function readFigure(
 function explain(value: number | undefined, run: Run | undefined): string {
   const rate = run?.unsustainable_per_second
   if (value !== undefined) return String(value)
-  return rate === undefined ? 'missing' : `missing, because it cannot sustain ${rate} requests/s`
+  return rate === undefined
+    ? 'missing'
+    : `missing, because it cannot sustain ${rate} requests/s (--rate-per-second)`
 }
 
 function compare(

@@ -30,7 +30,7 @@ export function findCommit(ref: string): string | undefined {
   }
 }
 
-/** A worktree of the commit. It shares our packages when both lock files are the same, and installs its own otherwise. */
+/** A worktree of the commit. It shares our packages when the lock files are the same, else it installs its own. */
 async function checkOut(folder: string, commit: string): Promise<string> {
   const path = join(folder, commit)
   if (existsSync(path)) return path

@@ -113,7 +113,7 @@ export function insertUsers(from: number, to: number): string {
     from generate_series(${from}, ${to}) u`
 }
 
-/** Inserts tasks with numbers from the first to the last for each user from the first to the last; task 1 is the newest. */
+/** Inserts tasks for a range of users, each with the same range of task numbers. Task 1 is the newest. */
 export function insertTasks(users: [number, number], tasks: [number, number]): string {
   return `
     insert into tasks (user_id, id, title, description, priority, created_at)

@@ -1,5 +1,4 @@
-// Grows a seeded database to millions of tasks. PostgreSQL makes the rows itself, and gets its indexes back when all are
-// there.
+// Grows a seeded database to millions of tasks. PostgreSQL makes the rows itself, and builds the indexes after them.
 import { openClient } from '../../src/db/driver/client.ts'
 import type { SeedUser } from '../load/scenario.ts'
 import { insertTasks, insertUsers, seedUser, TASKS_PER_USER, USERS } from './database.ts'
@@ -47,7 +46,7 @@ export async function growDatabase(
   }
 }
 
-/** Reads the table tasks and its indexes into PostgreSQL's memory, as they are in a service that has run for a while. */
+/** Reads the table tasks and its indexes into PostgreSQL's memory, where they are once a service has run for a while. */
 async function warm(sql: Client): Promise<void> {
   await sql.unsafe('create extension pg_prewarm')
   await sql.unsafe(`
@@ -55,7 +54,7 @@ async function warm(sql: Client): Promise<void> {
     where oid = 'tasks'::regclass or oid in (select indexrelid from pg_index where indrelid = 'tasks'::regclass)`)
 }
 
-/** Drops every constraint and index of the table tasks except its checks. Returns the statements that create them again. */
+/** Drops all constraints and indexes of tasks except its checks. Returns the statements that create them again. */
 async function dropIndexes(sql: Client): Promise<string[]> {
   const constraints = await sql.unsafe<{ name: string; definition: string }[]>(`
     select conname as name, pg_get_constraintdef(oid) as definition from pg_constraint

@@ -56,7 +56,7 @@ export function ourServiceUnbatched(): ServerKind {
   return { ...kind, serves: ['tasks'] }
 }
 
-/** Two listeners and their supervisor, however many CPUs there are: the deployment whose database is on another machine. */
+/** Two listeners and their supervisor, however many CPUs there are: a deployment with its database elsewhere. */
 export function ourTwoListeners(): ServerKind {
   const kind = ourService(ROOT, `${OURS} 2 listeners`, { LISTENERS: '2' })
   return { ...kind, scenarios: ['mixed'] }

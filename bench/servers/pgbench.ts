@@ -1,4 +1,4 @@
-// pgbench as a row among the servers: the same single statements without HTTP, JSON and batches, so the report shows how
+// pgbench as a row among the servers: the same single statements without HTTP, JSON and batches. It shows how
 // many of them PostgreSQL itself can run here.
 import { execFile, execFileSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -15,7 +15,10 @@ import { cpuMicroseconds } from './usage.ts'
 
 export const PGBENCH = 'pgbench'
 
-/** pgbench cannot make strings, so each script has its own user and task as variables (-D), which -M prepared turns into parameters. */
+/**
+ * pgbench cannot make strings, so each script has its own user and task as variables (-D), which -M prepared turns into
+ * parameters.
+ */
 const SCRIPTS = 16
 
 /** The service's statements by scenario, with pgbench's variables in place of the parameters. */

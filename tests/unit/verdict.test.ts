@@ -119,7 +119,7 @@ test('a version that alone cannot sustain the rate does not pass', () => {
     entry.round === 5 ? { ...withoutOpenLoop(entry), unsustainable_per_second: 2000 } : entry,
   ])
   expect(objections(runs)).toEqual([
-    'json: p99 us of candidate in round 6 is missing, because it cannot sustain 2000 requests/s',
+    'json: p99 us of candidate in round 6 is missing, because it cannot sustain 2000 requests/s (--rate-per-second)',
   ])
 })
 
