@@ -23,6 +23,9 @@ const PROGRAMS: Record<string, string[]> = {
   java: ['java', '-version'],
 }
 
+/** Changes of these make the service differ from its commit. */
+const PRODUCT = ['src', 'build', 'migrations', 'package.json', 'package-lock.json']
+
 export function describeMachine(postgresVersion: string | undefined): Machine {
   const header = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header
   const programs = Object.entries(PROGRAMS).flatMap(([name, command]) => {
@@ -75,7 +78,7 @@ export function describeCommit(folder: string): string {
   const git = (...args: string[]) =>
     execFileSync('git', ['-C', folder, ...args], { encoding: 'utf8' }).trim()
   try {
-    const dirty = git('status', '--porcelain', '--', 'src', 'migrations', 'package.json') !== ''
+    const dirty = git('status', '--porcelain', '--', ...PRODUCT) !== ''
     return git('rev-parse', '--short=12', 'HEAD') + (dirty ? ' with changes' : '')
   } catch {
     return 'unknown'

@@ -117,7 +117,7 @@ test('the saturating loop asks faster than autocannon, for less CPU', { retry: 2
   })
 })
 
-test('the saturating loop ends when it is told to, and when its server is gone', async () => {
+test('the saturating loop ends when it is stopped, and when its server is gone', async () => {
   const child = spawn(process.execPath, [KNOWN, JSON.stringify({ ...NONE, delayMs: 1 })])
   const [port] = await once(child.stdout, 'data')
   const options = { ...load(`http://127.0.0.1:${Number(port)}`), connections: 4 }
@@ -179,7 +179,7 @@ test('wrong statuses are errors in every loop', async () => {
   })
 })
 
-test('a server that goes away is an error, and the open loop ends', async () => {
+test('a server that dies is an error, and the open loop ends', async () => {
   const child = spawn(process.execPath, [KNOWN, JSON.stringify({ ...NONE, delayMs: 1 })])
   const [port] = await once(child.stdout, 'data')
   setTimeout(() => child.kill('SIGKILL'), 500)
