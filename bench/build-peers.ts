@@ -1,10 +1,19 @@
-// npm run bench:peers: builds the peers whose toolchains are here. What is built already is built again quickly: the
-// toolchains keep caches of their own in the peers' folders.
+// npm run bench:peers: builds the peers whose toolchains are here. Building again is quick, because the toolchains keep
+// their caches in the peers' folders.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { isOnPath, listPeers, type ServerKind } from './lib/servers.ts'
+import { createCommand, serversOption } from './cli/options.ts'
+import { isOnPath, type ServerKind } from './servers/kind.ts'
+import { listPeers } from './servers/peers.ts'
 
-const peers = listPeers()
+const { servers: peers } = createCommand(
+  'bench:peers',
+  'Build the peers that npm run bench measures. A peer without its toolchain is left out.',
+)
+  .addOption(serversOption(listPeers()))
+  .parse()
+  .opts<{ servers: readonly ServerKind[] }>()
+
 let failures = 0
 for (const [index, peer] of peers.entries()) {
   const place = `[${index + 1}/${peers.length}] ${peer.name}`

@@ -1,44 +1,41 @@
 // npm run bench: measures this service and its peers side by side, and writes the report.
 import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { Command, InvalidArgumentError } from 'commander'
-import { drawCharts } from './lib/charts.ts'
-import { computeGoals } from './lib/goals.ts'
-import type { GrowthReport } from './lib/growth-report.ts'
-import { describeCommand, describeCommit, describeMachine } from './lib/machine.ts'
-import { type LoadOptions, measureLoad, type Run } from './lib/measure.ts'
-import { choose, list, names } from './lib/names.ts'
-import { OWN, type RateOptions, rateWithoutReference } from './lib/offered-rate.ts'
-import { renderHtml } from './lib/page.ts'
-import { pgbench } from './lib/pgbench.ts'
-import { createProgress } from './lib/progress.ts'
-import { type Report, renderMarkdown } from './lib/report.ts'
+import { Option } from 'commander'
 import {
-  listPeers,
-  ourService,
-  ourServiceConfined,
-  ourServiceUnbatched,
-  ourSingleListener,
-  ourTwoListeners,
-  type ServerKind,
-} from './lib/servers.ts'
-import { measureSuite, type SuiteResult } from './lib/suite.ts'
-import { summarizeRuns } from './lib/summary.ts'
-import { seedTarget } from './lib/target.ts'
-import { untilStopped } from './lib/until-stopped.ts'
-import { scenarios } from './scenarios.ts'
+  addLoadOptions,
+  createCommand,
+  type LoadFlags,
+  outputOption,
+  ratePerSecondOption,
+  scenariosOption,
+  serversOption,
+  toLoad,
+} from './cli/options.ts'
+import { untilStopped } from './cli/until-stopped.ts'
+import { decimalNumber, httpOrigin, oneOf } from './cli/values.ts'
+import type { Scenario } from './load/scenario.ts'
+import { OWN, type RateOptions } from './measure/offered-rate.ts'
+import { measureSuite, type SuiteResult } from './measure/suite.ts'
+import { measureTarget } from './measure/target.ts'
+import { drawCharts } from './report/charts.ts'
+import { computeGoals } from './report/goals.ts'
+import type { GrowthReport } from './report/growth.ts'
+import { describeCommand, describeCommit, describeMachine } from './report/machine.ts'
+import { renderHtml } from './report/page.ts'
+import { type Report, renderMarkdown } from './report/report.ts'
+import { makeRows } from './report/summary.ts'
+import { ROOT } from './root.ts'
+import { scenarios } from './scenarios/all.ts'
+import { allServers } from './servers/all.ts'
+import type { ServerKind } from './servers/kind.ts'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const RESULTS = join(ROOT, 'bench/results')
+const RATE_SHARE_MIN = 0.01
+const RATE_SHARE_MAX = 10
 
-interface Options {
-  scenarios?: string[]
-  servers?: string[]
-  connections: number
-  duration: number
-  warmup: number
-  rounds: number
+interface Options extends LoadFlags {
+  scenarios: readonly Scenario[]
+  servers: readonly ServerKind[]
   rate: number
   rateOf?: string
   ratePerSecond?: number
@@ -46,94 +43,74 @@ interface Options {
   output: string
 }
 
-const program = new Command('npm run bench --')
-  .description('Measure this service and its peers side by side on this machine.')
-  .option('--scenarios <names>', `comma-separated, of ${names(scenarios)}`, list)
-  .option('--servers <names>', `comma-separated, of ${names(allServers())}`, list)
-  .option('--connections <n>', 'kept connections', positive, 64)
-  .option('--duration <seconds>', 'length of each measured load', positive, 5)
-  .option('--warmup <seconds>', 'length of the load before it', positive, 2)
-  .option('--rounds <n>', 'times everything is repeated', positive, 3)
-  .option(
-    '--rate <share>',
-    'offered rate of the latency runs, as a share of what --rate-of names',
-    positive,
-    0.5,
-  )
-  .option(
-    '--rate-of <server>',
-    `the server whose throughput --rate is a share of, for all servers; "${OWN}": each its own (default: the scenario says, ${references()})`,
-    server,
-  )
-  .option('--rate-per-second <n>', 'offered rate in requests per second instead', positive)
-  .option(
-    '--target <url>',
-    'measure a running service instead: it gets an account and 100 tasks, and is offered a share of its own throughput',
-  )
-  .option('--output <folder>', 'where the report goes', RESULTS)
-  .showHelpAfterError()
+const options = readOptions()
 
-const options = program.parse().opts<Options>()
-
-await untilStopped((signal) =>
-  options.target ? runTarget(options.target, signal) : runAll(signal),
-)
-
-async function runAll(signal: AbortSignal): Promise<void> {
-  const kinds = choose(program, allServers(), options.servers)
-  const result = await measureSuite(
-    {
-      scenarios: choose(program, scenarios, options.scenarios),
-      kinds,
-      rounds: options.rounds,
-      load: loadOptions(),
-      rate: rateOptions(),
-    },
-    signal,
-  )
-  const goals = computeGoals({ rows: result.rows, growth: await readGrowth() })
-  await write(makeReport(result, kinds, goals))
-}
-
-async function runTarget(url: string, signal: AbortSignal): Promise<void> {
-  const chosen = choose(program, scenarios, options.scenarios)
-  const progress = createProgress(chosen.length * options.rounds)
-  const users = await seedTarget(url)
-  const { share, perSecond } = rateOptions()
-  const load = { ...loadOptions(), rate: perSecond === undefined ? { share } : { perSecond } }
-  const runs: Run[] = []
-  for (const scenario of chosen) {
-    for (let round = 0; round < options.rounds; round += 1) {
-      progress.step(`${scenario.name}, round ${round + 1}`)
-      const run = await measureLoad(url, scenario, users, load, signal)
-      runs.push({ server: url, round, ...run })
-    }
+await untilStopped(async (signal) => {
+  const { target, servers, rounds } = options
+  const load = toLoad(options)
+  const common = { scenarios: options.scenarios, rounds, load, rate: rateOptions() }
+  if (target) {
+    const result = await measureTarget(target, common, signal)
+    process.stdout.write(renderMarkdown(makeReport(result, [], undefined)))
+  } else {
+    const result = await measureSuite({ ...common, kinds: servers }, signal)
+    await write(makeReport(result, servers, await readGrowth()))
   }
-  progress.stop()
-  const rows = chosen.map(({ name }) =>
-    summarizeRuns(runs.filter(({ scenario }) => scenario === name)),
+})
+
+function readOptions(): Options {
+  const kinds = allServers()
+  const command = createCommand(
+    'bench',
+    'Measure this service and its peers side by side on this machine.',
   )
-  const rates = chosen.map(({ name }) => rateWithoutReference(name, rateOptions()))
-  process.stdout.write(renderMarkdown(makeReport({ rows, runs, rates }, [], [])))
+    .addOption(scenariosOption())
+    .addOption(serversOption(kinds))
+  return addLoadOptions(command, { connections: 64, duration: 5, warmup: 2, rounds: 3 })
+    .option(
+      '--rate <share>',
+      'offered rate of the latency runs, as a share of the throughput of the server that --rate-of names',
+      decimalNumber(RATE_SHARE_MIN, RATE_SHARE_MAX),
+      0.5,
+    )
+    .option(
+      '--rate-of <server>',
+      `the server whose throughput --rate is a share of, for all servers; "${OWN}": each its own (default: the scenario's choice, ${references()})`,
+      oneOf([OWN, ...kinds.map(({ name }) => name)]),
+    )
+    .addOption(ratePerSecondOption().conflicts(['rate', 'rateOf']))
+    .addOption(
+      new Option(
+        '--target <url>',
+        'measure a running service instead, and print the report: the service gets an account and 100 tasks, and is offered a share of its own throughput',
+      )
+        .argParser(httpOrigin)
+        .conflicts(['servers', 'rateOf', 'output']),
+    )
+    .addOption(outputOption('the report'))
+    .parse()
+    .opts<Options>()
 }
 
 function makeReport(
-  result: Omit<SuiteResult, 'postgresVersion'> & Partial<SuiteResult>,
+  result: SuiteResult,
   kinds: readonly ServerKind[],
-  goals: Report['goals'],
+  growth: GrowthReport | undefined,
 ): Report {
+  const rows = makeRows(result)
   return {
     date: new Date().toISOString(),
     commit: describeCommit(ROOT),
     command: describeCommand('bench'),
     machine: describeMachine(result.postgresVersion),
-    load: loadOptions(),
+    load: toLoad(options),
     rounds: options.rounds,
     servers: kinds.map(({ name, language, versions }) => ({ name, language, versions })),
     scenarios: scenarios.map(({ name, about }) => ({ name, about })),
-    goals,
+    // A service that runs elsewhere is measured alone, and the goals are about ratios.
+    goals: kinds.length > 0 ? computeGoals({ rows, growth }) : [],
     rates: result.rates,
-    rows: result.rows,
+    rows,
     runs: result.runs,
   }
 }
@@ -165,48 +142,17 @@ async function write(report: Report): Promise<void> {
   process.stderr.write(`Written to ${options.output}: latest.md, latest.html, latest.json\n`)
 }
 
-function loadOptions(): Omit<LoadOptions, 'rate'> {
-  return {
-    connections: options.connections,
-    warmupSeconds: options.warmup,
-    durationSeconds: options.duration,
-  }
-}
-
 function rateOptions(): RateOptions {
+  const { rate, ratePerSecond, rateOf } = options
   return {
-    share: options.rate,
-    ...(options.ratePerSecond === undefined ? {} : { perSecond: options.ratePerSecond }),
-    ...(options.rateOf === undefined ? {} : { of: options.rateOf }),
+    share: rate,
+    ...(ratePerSecond === undefined ? {} : { perSecond: ratePerSecond }),
+    ...(rateOf === undefined ? {} : { reference: rateOf }),
   }
 }
 
-function allServers(): ServerKind[] {
-  return [
-    ourService(),
-    ourServiceUnbatched(),
-    ourTwoListeners(),
-    ourSingleListener(),
-    ourServiceConfined(),
-    pgbench(),
-    ...listPeers(),
-  ]
-}
-
-/** Which servers the scenarios take their offered rates from. */
+/** The servers that the scenarios take their offered rates from. */
 function references(): string {
   const used = [...new Set(scenarios.map(({ rateOf }) => rateOf))].filter((name) => name)
   return used.join(' or ')
-}
-
-function server(text: string): string {
-  const known = allServers().map(({ name }) => name)
-  if (text === OWN || known.includes(text)) return text
-  throw new InvalidArgumentError(`There are ${OWN}, ${known.join(', ')}`)
-}
-
-function positive(text: string): number {
-  const value = Number(text)
-  if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0')
-  return value
 }

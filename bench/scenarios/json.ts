@@ -1,4 +1,4 @@
-import { type BenchRequest, cycle, type Scenario } from '../lib/scenario.ts'
+import { type BenchRequest, cycle, type Scenario } from '../load/scenario.ts'
 
 const ABOUT =
   "The article's simple JSON API: GET /health builds and serialises an object per request; no database; the same body from every server"

@@ -5,7 +5,7 @@ import {
   pick,
   type Scenario,
   type SeedUser,
-} from '../lib/scenario.ts'
+} from '../load/scenario.ts'
 import { readRequest } from './task-read.ts'
 
 export const login: Scenario = {

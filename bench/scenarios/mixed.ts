@@ -1,4 +1,4 @@
-import { type BenchRequest, cycle, type Scenario, type SeedUser } from '../lib/scenario.ts'
+import { type BenchRequest, cycle, type Scenario, type SeedUser } from '../load/scenario.ts'
 import { createRequest } from './task-create.ts'
 import { listRequest } from './task-list.ts'
 import { patchRequest } from './task-patch.ts'

@@ -6,7 +6,7 @@ import {
   pick,
   type Scenario,
   type SeedUser,
-} from '../lib/scenario.ts'
+} from '../load/scenario.ts'
 
 export const taskCreate: Scenario = {
   name: 'task-create',

@@ -5,7 +5,7 @@ import {
   pick,
   type Scenario,
   type SeedUser,
-} from '../lib/scenario.ts'
+} from '../load/scenario.ts'
 
 export const taskList: Scenario = {
   name: 'task-list',

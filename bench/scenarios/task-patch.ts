@@ -6,7 +6,7 @@ import {
   pick,
   type Scenario,
   type SeedUser,
-} from '../lib/scenario.ts'
+} from '../load/scenario.ts'
 
 const STATUSES = ['todo', 'in_progress', 'done', 'cancelled']
 

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { measurePages } from '../../bench/lib/deep-pages.ts'
+import { measurePages } from '../../bench/measure/deep-pages.ts'
 
 const USER = { email: '', password: '', token: 'a token', taskIds: [] }
 

@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { AnswerParser } from '../../bench/lib/answer-parser.ts'
-import { runClosedLoop } from '../../bench/lib/closed-loop.ts'
-import { measureLoad } from '../../bench/lib/measure.ts'
-import { OpenLoop } from '../../bench/lib/open-loop.ts'
-import { SaturatingLoop } from '../../bench/lib/saturating-loop.ts'
+import { AnswerParser } from '../../bench/load/answer-parser.ts'
+import { runClosedLoop } from '../../bench/load/closed-loop.ts'
+import { OpenLoop } from '../../bench/load/open-loop.ts'
+import { SaturatingLoop } from '../../bench/load/saturating-loop.ts'
+import { measureLoad } from '../../bench/measure/load.ts'
 import { jsonScenario } from '../../bench/scenarios/json.ts'
 import { createDatabase } from '../support/database.ts'
 import type { KnownBehaviour } from '../support/known-server.ts'
@@ -117,7 +117,7 @@ test('the saturating loop asks faster than autocannon, for less CPU', { retry: 2
   })
 })
 
-test('the saturating loop ends when it is told to, and when its server is gone', async () => {
+test('the saturating loop ends when it is stopped, and when its server is gone', async () => {
   const child = spawn(process.execPath, [KNOWN, JSON.stringify({ ...NONE, delayMs: 1 })])
   const [port] = await once(child.stdout, 'data')
   const options = { ...load(`http://127.0.0.1:${Number(port)}`), connections: 4 }
@@ -179,7 +179,7 @@ test('wrong statuses are errors in every loop', async () => {
   })
 })
 
-test('a server that goes away is an error, and the open loop ends', async () => {
+test('a server that dies is an error, and the open loop ends', async () => {
   const child = spawn(process.execPath, [KNOWN, JSON.stringify({ ...NONE, delayMs: 1 })])
   const [port] = await once(child.stdout, 'data')
   setTimeout(() => child.kill('SIGKILL'), 500)

@@ -1,6 +1,6 @@
 // What many clients at once may rely on: their own writes, their own rows, and no lost change.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { seededRandom } from '../../bench/lib/scenario.ts'
+import { seededRandom } from '../../bench/load/scenario.ts'
 import {
   type Account,
   type Answer,

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
-import { computeGoals, goalsTable } from '../../bench/lib/goals.ts'
-import type { GrowthReport } from '../../bench/lib/growth-report.ts'
-import type { Row, Spread } from '../../bench/lib/summary.ts'
+import type { Spread } from '../../bench/measure/spread.ts'
+import { computeGoals, goalsTable } from '../../bench/report/goals.ts'
+import type { GrowthReport } from '../../bench/report/growth.ts'
+import type { Row } from '../../bench/report/summary.ts'
 
 function fixed(value: number): Spread {
   return { median: value, min: value, max: value }

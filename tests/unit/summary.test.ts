@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { Run } from '../../bench/lib/measure.ts'
-import { summarizeRuns } from '../../bench/lib/summary.ts'
+import type { Run } from '../../bench/measure/run.ts'
+import { summarizeRuns } from '../../bench/report/summary.ts'
 
 const LATENCY = { count: 100, p50_us: 1, p90_us: 2, p99_us: 3, p999_us: 4, max_us: 5 }
 const LOOP = { latency: LATENCY, errors: 0, generator_cpu: 0.1 }

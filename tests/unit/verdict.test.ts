@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
-import type { Run } from '../../bench/lib/measure.ts'
-import { median, summarizeRuns } from '../../bench/lib/summary.ts'
-import { compareRuns } from '../../bench/lib/verdict.ts'
+import type { Run } from '../../bench/measure/run.ts'
+import { median } from '../../bench/measure/spread.ts'
+import { renderComparison } from '../../bench/report/comparison.ts'
+import { summarizeRuns } from '../../bench/report/summary.ts'
+import { compareRuns, findObjections } from '../../bench/report/verdict.ts'
 
 const JITTER = [0.01, -0.02, 0.015, -0.01, 0.02, -0.015]
 
@@ -34,15 +36,15 @@ function rounds(speed: number): Run[] {
 }
 
 test('the same version is not slower', () => {
-  expect(compareRuns('json', rounds(1)).filter(({ slower }) => slower)).toEqual([])
+  expect(compareRuns('json', rounds(1)).verdicts.filter(({ slower }) => slower)).toEqual([])
 })
 
 test('a version that got faster is not slower', () => {
-  expect(compareRuns('json', rounds(1.5)).filter(({ slower }) => slower)).toEqual([])
+  expect(compareRuns('json', rounds(1.5)).verdicts.filter(({ slower }) => slower)).toEqual([])
 })
 
 test('a version that takes a fifth more is slower, in every figure', () => {
-  const verdicts = compareRuns('json', rounds(1 / 1.25))
+  const { verdicts } = compareRuns('json', rounds(1 / 1.25))
   expect(verdicts.map(({ slower }) => slower)).toEqual([true, true, true])
 })
 
@@ -55,7 +57,100 @@ test('noise hides what it could have made', () => {
       closed: { ...closed, requests_per_second: closed.requests_per_second * factor },
     }
   })
-  expect(compareRuns('json', noisy)[0]).toMatchObject({ figure: 'requests/s', slower: false })
+  expect(compareRuns('json', noisy).verdicts[0]).toMatchObject({
+    figure: 'requests/s',
+    slower: false,
+  })
+})
+
+/** Why these runs must not pass. */
+function objections(runs: readonly Run[]): string[] {
+  return findObjections([compareRuns('json', runs)])
+}
+
+/** The rounds of two equal versions, of which the runs of one server are changed. */
+function changed(server: string, change: (run: Run) => Run[]): Run[] {
+  return rounds(1).flatMap((entry) => (entry.server === server ? change(entry) : [entry]))
+}
+
+function withSpeed(entry: Run, requests_per_second: number): Run {
+  return { ...entry, closed: { ...entry.closed, requests_per_second } }
+}
+
+function withoutOpenLoop({ open: _open, ...entry }: Run): Run {
+  return entry
+}
+
+test('equal versions pass, and a slower one does not', () => {
+  expect(objections(rounds(1))).toEqual([])
+  expect(objections(rounds(1 / 1.25))).toEqual([
+    expect.stringMatching(/^json: requests\/s changed by -\d+\.\d %, the noise is \+\d+\.\d %$/),
+    expect.stringMatching(/^json: p99 us changed by \+/),
+    expect.stringMatching(/^json: server CPU us changed by \+/),
+  ])
+})
+
+test('nothing measured does not pass', () => {
+  expect(findObjections([])).toEqual(['no scenario was measured'])
+  expect(objections([])).toEqual(['json: no round was measured'])
+})
+
+test.each(['base', 'base again', 'candidate'])('%s must have every round, once', (server) => {
+  expect(objections(changed(server, () => []))).toHaveLength(JITTER.length)
+  expect(objections(changed(server, (entry) => (entry.round === 2 ? [] : [entry])))).toEqual([
+    `json: ${server} has 0 runs of round 3 instead of one`,
+  ])
+  expect(objections(changed(server, (entry) => [entry, entry]))).toHaveLength(JITTER.length)
+})
+
+test.each(['base', 'base again', 'candidate'])('%s must have every figure', (server) => {
+  for (const broken of [Number.NaN, Number.POSITIVE_INFINITY, 0, -1]) {
+    const runs = changed(server, (entry) => [entry.round === 0 ? withSpeed(entry, broken) : entry])
+    expect(objections(runs)).toEqual([`json: requests/s of ${server} in round 1 is ${broken}`])
+  }
+  const { server_cpu_us: _cpu, ...withoutCpu } = run(server, 1, 1)
+  expect(objections(changed(server, (entry) => [entry.round === 1 ? withoutCpu : entry]))).toEqual([
+    `json: server CPU us of ${server} in round 2 is missing`,
+  ])
+})
+
+test('a version that alone cannot sustain the rate does not pass', () => {
+  const runs = changed('candidate', (entry) => [
+    entry.round === 5 ? { ...withoutOpenLoop(entry), unsustainable_per_second: 2000 } : entry,
+  ])
+  expect(objections(runs)).toEqual([
+    'json: p99 us of candidate in round 6 is missing, because it cannot sustain 2000 requests/s (--rate-per-second)',
+  ])
+})
+
+test('a figure that no version has is named, and the others count', () => {
+  const comparison = compareRuns('json', rounds(1).map(withoutOpenLoop))
+  expect(comparison.absent).toEqual(['p99 us'])
+  expect(comparison.verdicts.map(({ figure }) => figure)).toEqual(['requests/s', 'server CPU us'])
+  expect(findObjections([comparison])).toEqual([])
+  const slower = compareRuns('json', rounds(1 / 1.25).map(withoutOpenLoop))
+  expect(findObjections([slower])).toHaveLength(2)
+})
+
+test.each(['base', 'base again', 'candidate'])('no request of %s may fail', (server) => {
+  const failing = changed(server, (entry) => [
+    { ...entry, closed: { ...entry.closed, errors: entry.round === 3 ? 2 : 0 } },
+  ])
+  expect(objections(failing)).toEqual([`json: ${server}: 2 requests failed`])
+})
+
+test('one worthless comparison fails all others', () => {
+  const good = compareRuns('json', rounds(1))
+  expect(findObjections([good, compareRuns('mixed', [])])).toEqual(['mixed: no round was measured'])
+})
+
+test('the table names what was not measured, and the outcome stands below it', () => {
+  const comparison = compareRuns('json', rounds(1).map(withoutOpenLoop))
+  const passed = renderComparison('a against b', [comparison], [])
+  expect(passed).toContain('| json | p99 us |  |  |  |  | not measured |')
+  expect(passed).toMatch(/\nPassed: .*\n$/)
+  const failed = renderComparison('a against b', [], ['no scenario was measured'])
+  expect(failed).toMatch(/\nFailed: no scenario was measured\n$/)
 })
 
 test('a row is the median of its rounds, and invalid when a request failed', () => {
