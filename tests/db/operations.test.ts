@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openPool, type Pool } from '../../src/db/driver/pool.ts'
 import type { Input, Operation, Parameter, SqlType } from '../../src/db/operation.ts'
 import { Queue } from '../../src/db/queue.ts'
-import { operations } from '../../src/server/api/context.ts'
+import { operations } from '../../src/server/api/routes.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { callOf } from '../support/tasks.ts'
 

@@ -1,7 +1,7 @@
 // How PostgreSQL runs the service's statements when there is a lot in the tables.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Operation, type SqlType, statementsOf } from '../../src/db/operation.ts'
-import { operations } from '../../src/server/api/context.ts'
+import { operations } from '../../src/server/api/routes.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 const USERS = 2000

@@ -6,12 +6,13 @@ import {
   insertUser,
   type User as UserRow,
   updatePasswordHash,
+  userOperations,
 } from '../../db/users.ts'
 import { needsRehash } from '../../workers/passwords/pool.ts'
 import { Problem, unauthorized } from '../http/problem.ts'
-import type { Call, Route } from '../http/route.ts'
+import type { Call } from '../http/route.ts'
 import { Text } from '../http/validate.ts'
-import { type Context, defineRoute } from './context.ts'
+import { type Context, defineRoute, type Resource } from './context.ts'
 import { EMAIL_EXAMPLES, EMAIL_LENGTH_MAX, Email, Instant, Uuid } from './schemas.ts'
 
 const PASSWORD = { minLength: 8, maxLength: 128 }
@@ -34,7 +35,10 @@ const Login = Type.Object(
   { $id: 'Credentials', additionalProperties: false },
 )
 
-const User = Type.Object({ id: Uuid, email: Email, created_at: Instant }, { $id: 'User' })
+const User = Type.Object(
+  { id: Uuid, email: Email, created_at: Instant } satisfies Record<keyof UserRow, Type.TSchema>,
+  { $id: 'User' },
+)
 
 const Session = Type.Object(
   {
@@ -92,7 +96,7 @@ const login = defineRoute({
   },
 })
 
-export const authRoutes: readonly Route<Context>[] = [register, login]
+export const auth: Resource = { routes: [register, login], operations: userOperations }
 
 async function renewHash(
   { passwords, queue }: Context,

@@ -1,23 +1,18 @@
 // Runs in listeners. The long-lived resources of one listener, built in one place and closed in reverse order.
 import { openPool, type Pool, type PoolOptions } from '../../db/driver/pool.ts'
-import { statementsOf } from '../../db/operation.ts'
+import { type Operation, statementsOf } from '../../db/operation.ts'
 import { Queue, type QueueLimits } from '../../db/queue.ts'
-import { taskOperations } from '../../db/tasks.ts'
-import { userOperations } from '../../db/users.ts'
 import {
   createPasswordPool,
   type PasswordPool,
   type PasswordPoolOptions,
 } from '../../workers/passwords/pool.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
-import { routesFor } from '../http/route.ts'
+import { type Route, routesFor } from '../http/route.ts'
 import type { Logger } from '../observe/log.ts'
 import { createTokens, type TokenOptions, type Tokens } from './tokens.ts'
 
 const CLOSE_TIMEOUT_MS = 1000
-
-/** Every operation of the service; their statements are prepared before the listener is ready. */
-export const operations = [...userOperations, ...taskOperations]
 
 /** What handlers may use. */
 export interface Context {
@@ -36,6 +31,12 @@ export interface ContextOptions {
   queue: QueueLimits
   passwords: Omit<PasswordPoolOptions, 'onError'>
   tokens: TokenOptions
+}
+
+/** A part of the API: its routes, and the operations that they need. */
+export interface Resource {
+  routes: readonly Route<Context>[]
+  operations: readonly Operation<never>[]
 }
 
 /** Declares a route of this service. */
@@ -59,7 +60,10 @@ export function createContext(
 }
 
 /** Connects, and prepares every statement on every connection. Rejects while the database is unreachable. */
-export function warmContext({ database }: Context): Promise<void> {
+export function warmContext(
+  { database }: Context,
+  operations: readonly Operation<never>[],
+): Promise<void> {
   return database.warm(statementsOf(operations))
 }
 

@@ -1,8 +1,7 @@
 // Runs in listeners. What the service says about itself.
 import * as Type from '@sinclair/typebox'
 import { shed } from '../http/problem.ts'
-import type { Route } from '../http/route.ts'
-import { type Context, defineRoute } from './context.ts'
+import { defineRoute, type Resource } from './context.ts'
 
 const PING_TIMEOUT_MS = 1000
 
@@ -44,4 +43,4 @@ const openapi = defineRoute({
   handle: async ({ document }) => ({ status: 200, body: await document() }),
 })
 
-export const metaRoutes: readonly Route<Context>[] = [health, ready, openapi]
+export const meta: Resource = { routes: [health, ready, openapi], operations: [] }

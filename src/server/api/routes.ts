@@ -1,11 +1,14 @@
 // Runs in listeners and in `openapi`. Every route of the service, in the order of the document.
-import type { Route } from '../http/route.ts'
-import { authRoutes } from './auth.ts'
-import type { Context } from './context.ts'
-import { metaRoutes } from './meta.ts'
-import { taskRoutes } from './tasks.ts'
+import { auth } from './auth.ts'
+import { meta } from './meta.ts'
+import { tasks } from './tasks.ts'
 
-export const routes: readonly Route<Context>[] = [...metaRoutes, ...authRoutes, ...taskRoutes]
+const resources = [meta, auth, tasks]
+
+export const routes = resources.flatMap((resource) => resource.routes)
+
+/** Every operation that the routes need; their statements are prepared before the listener is ready. */
+export const operations = resources.flatMap((resource) => resource.operations)
 
 /** What the document says of the service as a whole. */
 export const DOCUMENT_INFO = {

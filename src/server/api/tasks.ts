@@ -13,12 +13,13 @@ import {
   type Task as TaskRow,
   type NewTask as TaskToInsert,
   type TaskChanges as TaskUpdate,
+  taskOperations,
   updateTask,
 } from '../../db/tasks.ts'
 import { invalidRequest, notFound } from '../http/problem.ts'
-import { Ready, type Route } from '../http/route.ts'
+import { Ready } from '../http/route.ts'
 import { literals, nullable, Text } from '../http/validate.ts'
-import { type Context, defineRoute } from './context.ts'
+import { defineRoute, type Resource } from './context.ts'
 import { CursorText, Instant, Uuid } from './schemas.ts'
 
 const LIMIT_DEFAULT = 50
@@ -192,10 +193,7 @@ function nextLink(limit: number, status: string | undefined, next: Cursor): stri
   return `</api/v1/tasks?limit=${limit}${ofStatus}&cursor=${encodeCursor(next)}>; rel="next"`
 }
 
-export const taskRoutes: readonly Route<Context>[] = [
-  readTasks,
-  createTask,
-  readTask,
-  changeTask,
-  removeTask,
-]
+export const tasks: Resource = {
+  routes: [readTasks, createTask, readTask, changeTask, removeTask],
+  operations: taskOperations,
+}

@@ -8,7 +8,7 @@ import {
   warmContext,
 } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
-import { DOCUMENT_INFO, routes } from '../api/routes.ts'
+import { DOCUMENT_INFO, operations, routes } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import type { Secret } from '../config/secret.ts'
 import { Host } from '../http/exchange.ts'
@@ -141,7 +141,7 @@ async function readDocument(): Promise<unknown> {
 /** True when every statement is prepared and the listener is ready. */
 async function warm(context: Context): Promise<boolean> {
   try {
-    await warmContext(context)
+    await warmContext(context, operations)
   } catch (err) {
     context.log.warn({ err }, 'Database is unreachable')
     return false
