@@ -212,7 +212,10 @@ describe('a cursor', () => {
     expect(status).toBe(400)
     expect(body.code).toBe('invalid_request')
     expect(body.errors).toEqual([
-      { pointer: '/cursor', message: expect.stringContaining('the cursor of a next page') },
+      {
+        pointer: '/cursor',
+        message: expect.stringContaining('the cursor from the Link of a page'),
+      },
     ])
   })
 

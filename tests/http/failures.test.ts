@@ -1,4 +1,4 @@
-// What clients are told when PostgreSQL turns a statement down or cannot serve it. A trigger raises each SQLSTATE for real.
+// What clients receive when PostgreSQL refuses a statement or cannot serve it. A trigger really raises each SQLSTATE.
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Account, register } from '../support/client.ts'
 import { useService } from '../support/fixture.ts'
@@ -25,7 +25,7 @@ beforeAll(async () => {
 
 const UNREACHABLE = 'The database cannot be reached, try again later'
 const BUSY = 'The database is busy, try again later'
-const RETRYABLE = 'Another change was in the way, try again'
+const RETRYABLE = 'The change conflicted with another one, try again'
 
 describe.each([
   ['08006', 503, 'unavailable', UNREACHABLE],

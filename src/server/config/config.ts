@@ -50,7 +50,12 @@ export function parseConfig(env: Variables, file = ''): Config {
   }
   if (isSet('DATABASE_URL') && !isSet('JWT_SECRET')) {
     const expected = `${SETTINGS.JWT_SECRET.kind.expected}, because DATABASE_URL is set`
-    problems.push({ name: 'JWT_SECRET', value: 'not set', expected, source: 'nowhere' })
+    problems.push({
+      name: 'JWT_SECRET',
+      value: 'not set',
+      expected,
+      source: 'the environment or .env',
+    })
   }
   if (problems.length > 0) throw new ConfigError(problems)
   const checked = values as Values

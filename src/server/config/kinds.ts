@@ -32,7 +32,7 @@ export const nonEmptyText: Kind<string> = {
 }
 
 export const onOrOff: Kind<boolean> = {
-  expected: 'on, off',
+  expected: 'on or off',
   parse: (text) => (text === 'on' || text === 'off' ? { value: text === 'on' } : undefined),
 }
 
@@ -72,7 +72,7 @@ export function integer(minimum: number, maximum: number): Kind<number> {
 
 export function choice<const Choice extends string>(choices: readonly Choice[]): Kind<Choice> {
   return {
-    expected: choices.join(', '),
+    expected: `one of ${choices.join(', ')}`,
     parse: (text) => {
       const value = choices.find((candidate) => candidate === text)
       return value === undefined ? undefined : { value }

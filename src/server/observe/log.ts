@@ -46,7 +46,7 @@ export function createLog({ level, role, describeError }: LogOptions): Log {
   })
   destination.on('drain', () => {
     if (dropped === 0) return
-    logger.warn({ dropped }, 'Log lines were dropped, nobody read standard output')
+    logger.warn({ dropped }, 'Log lines were dropped because nobody read standard output')
     dropped = 0
   })
   return { logger, close: () => closeDestination(destination) }

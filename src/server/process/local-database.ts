@@ -58,7 +58,7 @@ async function claimFolder(folder: string): Promise<void> {
   } catch (error) {
     if (!isTaken(error)) throw error
     const fix = 'set DATA_DIR or DATABASE_URL'
-    throw new Error(`Cannot use "${folder}": another copy of taskapi does; ${fix}`, {
+    throw new Error(`Cannot use "${folder}": another copy of taskapi uses it; ${fix}`, {
       cause: error,
     })
   }
