@@ -83,7 +83,7 @@ export function readConfig(): Config {
   return parseConfig(process.env, readEnvFile())
 }
 
-/** The environment for a child process: this one's, with `changes` on top and `defaults` for what is not set. */
+/** The environment for a child process: this one's, with `changes` applied and `defaults` for what is not set. */
 export function childEnvironment(
   changes: Record<string, string>,
   defaults: Record<string, string>,

@@ -17,7 +17,7 @@ const JWT_SECRET_BYTES_MIN = 32
 export interface Setting<Value> {
   readonly kind: Kind<Value>
   readonly description: string
-  /** Written as in the environment. Without a default, a setting that is not set is `undefined`. */
+  /** Written as in the environment. A setting that has no default and is not set is `undefined`. */
   readonly default?: string
 }
 

@@ -64,7 +64,7 @@ async function claimFolder(folder: string): Promise<void> {
   }
 }
 
-/** The secret of the folder, made on first use: written aside and renamed, so that it is whole or absent. */
+/** The secret of the folder, made on first use. It is written to a draft and renamed, so that it is whole or absent. */
 async function keepSecret(folder: string): Promise<Secret> {
   const path = join(folder, SECRET_FILE)
   const text = (await readKept(path)) ?? (await makeSecret(path))
