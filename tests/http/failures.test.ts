@@ -57,7 +57,7 @@ describe.each([
     expect(JSON.stringify(answer.body)).not.toContain('secret text')
   })
 
-  test('of a call in a batch does not fail its neighbours when they may have another fate', async () => {
+  test('of one call in a batch does not fail its neighbours, unless it concerns them all', async () => {
     const { client } = fixture
     const { token } = account
     const titles = Array.from({ length: 24 }, (_, index) => (index === 12 ? title : 'fine'))
@@ -72,7 +72,7 @@ describe.each([
   })
 })
 
-test('a row that somebody else holds is said to be busy, not an unreachable database', async () => {
+test('a row that somebody else has locked is reported as busy, not as an unreachable database', async () => {
   const { client, database } = fixture
   const { token } = account
   const { body: task } = await client.post('/api/v1/tasks', { title: 'held' }, { token })

@@ -46,7 +46,7 @@ test('a changed result has what the published one has', async () => {
   expect(JSON.stringify(result)).toBe('[1,2]')
 })
 
-test('a changed queue behaves as a list', async () => {
+test('a changed queue behaves like a list', async () => {
   const { changed: makeQueue } = await load<() => Queue>('queue.js')
   const operation = fc.oneof(
     { weight: 6, arbitrary: fc.record({ type: fc.constant('push'), count: fc.nat(2000) }) },
