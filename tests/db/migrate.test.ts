@@ -205,7 +205,7 @@ test('an applied file that is missing is refused', async () => {
   await run()
   await rm(join(folder, '0001_a.sql'))
   await write('0002_b.sql', 'create table b (n int);')
-  await expect(run()).rejects.toThrow('has "0001_a", and its file is missing')
+  await expect(run()).rejects.toThrow('has "0001_a", but its file is missing')
   expect(await recorded()).toEqual(['0001_a'])
 })
 

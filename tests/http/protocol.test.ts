@@ -385,7 +385,7 @@ describe('compression', () => {
   })
 })
 
-test('a client that goes away leaves nothing behind', async () => {
+test('a client that leaves in the middle leaves nothing behind', async () => {
   const { service, client } = fixture
   for (let round = 0; round < 20; round += 1) {
     const socket = connect(service.port, '127.0.0.1')

@@ -132,7 +132,7 @@ export function needsRehash(hash: string): boolean {
   return PHC_STRING.exec(hash)?.[1] !== CURRENT_COSTS
 }
 
-/** Throws when a stored hash is not Argon2id or asks for more work than any hash of ours. */
+/** Throws when a stored hash is not Argon2id or asks for more work than any of our hashes. */
 function checkCosts(hash: string): void {
   const [, , memory, passes, lanes] = PHC_STRING.exec(hash) ?? []
   const sane =
