@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
     globalSetup: 'tests/support/postgres.ts',
-    // Each file starts servers of its own; more at once would only wait for the CPUs.
+    // Each file starts its own servers; more at once would only wait for the CPUs.
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,

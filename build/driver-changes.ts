@@ -1,6 +1,6 @@
 // What is changed in the PostgreSQL driver (postgres 3.4.9) before it runs in production.
 
-/** A text of one file of the driver, and what takes its place. */
+/** A text in one file of the driver, and what takes its place. */
 export interface DriverChange {
   /** The end of its path or URL. */
   file: string
@@ -10,13 +10,13 @@ export interface DriverChange {
 
 /**
  * The first two: V8 of Node 22 never finishes optimizing the constructor of a class that extends a built-in one and adds
- * its fields after `super`. It compiles this and what calls it ten times a second, for up to 14 ms each, on the CPUs that
- * requests need, and throws the code away (--trace-opt: "bailed out due to dependency change"). Declared fields are
- * optimized. p99 of reads at 8500/s: 2.8 ms with this, 5.7 ms without; of lists at 4600/s: p90 0.5 ms with the second,
- * 1.0 without.
+ * its fields after `super`. Ten times a second it compiles the constructor and its callers, for up to 14 ms each, on the
+ * CPUs that requests need, and throws the code away (--trace-opt: "bailed out due to dependency change"). Declared fields
+ * are optimized. p99 of reads at 8500/s: 2.8 ms with the first, 5.7 ms without; p90 of lists at 4600/s: 0.5 ms with the
+ * second, 1.0 ms without.
  *
- * The third: the queue of sent statements dropped those that were answered only when it was empty, which under a steady
- * load it never is. Each took 8 bytes: 0.2 GB an hour at 8000/s.
+ * The third: the queue of sent statements dropped answered ones only when it was empty, which it never is under a steady
+ * load. Each took 8 bytes: 0.2 GB an hour at 8000/s.
  */
 export const DRIVER_CHANGES: readonly DriverChange[] = [
   {
@@ -38,11 +38,11 @@ export const DRIVER_CHANGES: readonly DriverChange[] = [
   },
 ]
 
-/** The source of a file of the driver as it is to run, given its path or URL; `undefined` when nothing is to change. */
+/** The changed source of a file of the driver, given its path or URL; `undefined` for a file that is not changed. */
 export function changeDriver(id: string, source: string): string | undefined {
   const change = DRIVER_CHANGES.find(({ file }) => id.endsWith(file))
   if (!change) return undefined
   const changed = source.replace(change.from, change.to)
-  if (changed === source) throw new Error(`${id} is not what it was`)
+  if (changed === source) throw new Error(`${id} lacks the text that driver-changes.ts replaces`)
   return changed
 }

@@ -1,4 +1,4 @@
-// Given to node with --import: makes the changes of the bundle in the driver that the sources load.
+// Given to node with --import: makes the bundle's changes of the driver when the sources are run.
 import { registerHooks } from 'node:module'
 import { changeDriver } from './driver-changes.ts'
 

@@ -1,4 +1,4 @@
-// For a module whose feature this service does not use: whoever uses it gets an error.
+// For a module whose feature this service does not use: any use of it throws.
 module.exports = absent
 module.exports.define = () => absent
 

@@ -3,7 +3,7 @@ import type { Parameter } from './operation.ts'
 
 const NEEDS_ESCAPE = /["\\]/
 
-/** Rows of values as one array per column. */
+/** Turns rows of values into one array per column. */
 export function toColumns(rows: readonly (readonly Parameter[])[]): string[] {
   const width = rows[0]?.length ?? 0
   return Array.from({ length: width }, (_, column) =>

@@ -1,4 +1,4 @@
-// Runs in listeners. Where a page of tasks ends, so that the next one can start there however many are before it.
+// Runs in listeners. Where a page of tasks ends, so that the next page can start there, however many tasks come before.
 import { isInstant } from './instant.ts'
 
 /** The last task of a page, in the order of lists: newest first, then by id. */
@@ -10,7 +10,7 @@ export interface Cursor {
 
 const TEXT = /^(\S{20,32})\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
-/** Opaque to clients. Nothing is hidden in it and nothing is trusted: another one is another place in one's own list. */
+/** Opaque to clients. It hides nothing and grants nothing: a forged one names another place in the caller's own list. */
 export function encodeCursor({ created_at, id }: Cursor): string {
   return Buffer.from(`${created_at}/${id}`).toString('base64url')
 }

@@ -1,5 +1,5 @@
-// Runs in every process. What a failure of the database means; knows the driver's errors by name, so that reading one
-// does not load the driver.
+// Runs in every process. What a failure of the database means. Knows the driver's errors by their names, so that this
+// file does not load the driver.
 import type { Violation } from './operation.ts'
 
 /** The fields of postgres.js' `PostgresError` that are used. */
@@ -13,12 +13,12 @@ interface PostgresError extends Error {
   routine?: string
 }
 
-/** Thrown instead of letting one more statement wait. */
+/** Thrown when no more calls may wait. */
 export class DatabaseOverloadedError extends Error {
   override readonly name = 'DatabaseOverloadedError'
 }
 
-/** Thrown to calls that nobody waits for any more; they have not reached PostgreSQL. */
+/** Thrown for a call that nobody waits for any more; it has not reached PostgreSQL. */
 export class CallExpiredError extends Error {
   override readonly name = 'CallExpiredError'
 }
@@ -36,9 +36,9 @@ export class ViolationError extends Error {
 
 /**
  * What follows from a failure:
- * - `unreachable`: PostgreSQL, or one that takes writes, is not there; a write that was in flight may have happened.
- * - `busy`: it is there and had no time, no room or no lock for the statement.
- * - `retryable`: it gave the statement up in favour of another; the same statement can succeed at once.
+ * - `unreachable`: no PostgreSQL that takes writes can be reached; a write that was in flight may have happened.
+ * - `busy`: PostgreSQL had no time, no room or no lock for the statement.
+ * - `retryable`: PostgreSQL gave the statement up in favour of another; tried again at once, it can succeed.
  * - `refused`: the statement is wrong or violates a constraint; it will be refused again.
  */
 export type Failure = 'unreachable' | 'busy' | 'retryable' | 'refused'
@@ -46,7 +46,7 @@ export type Failure = 'unreachable' | 'busy' | 'retryable' | 'refused'
 /** Somebody else holds the row. */
 const LOCK_NOT_AVAILABLE = '55P03'
 
-/** SQLSTATEs whose class says something else, and codes of the driver and of Node; by PostgreSQL's appendix A. */
+/** Codes of the driver and of Node, and SQLSTATEs (PostgreSQL, appendix A) that differ from their class. */
 const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {
   CONNECTION_CLOSED: 'unreachable',
   CONNECTION_ENDED: 'unreachable',
@@ -61,9 +61,9 @@ const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {
   EAI_AGAIN: 'unreachable',
   EPIPE: 'unreachable',
   ETIMEDOUT: 'unreachable',
-  // A standby that only reads: the primary is elsewhere by now.
+  // The server is a standby that only reads: the primary is elsewhere by now.
   '25006': 'unreachable',
-  // Too many connections: none for us.
+  // Too many connections: PostgreSQL has none left for us.
   '53300': 'unreachable',
   [LOCK_NOT_AVAILABLE]: 'busy',
   // A statement that ran into its timeout, or was cancelled by an administrator.
@@ -93,8 +93,8 @@ export function classify(error: unknown): Failure | undefined {
 }
 
 /**
- * True when PostgreSQL itself turned the statement down: it changed nothing, and of a batch each call may have another
- * fate when it is run alone.
+ * True when PostgreSQL itself refused the statement: nothing was changed, and each call of a batch may fare differently
+ * when it is run alone.
  */
 export function isRefusal(error: unknown): boolean {
   if (!isPostgresError(error)) return false
@@ -113,7 +113,7 @@ export function explainViolation(
 }
 
 /**
- * What a log line may hold of a driver error. `detail`, `where`, parameters and the text of data exceptions
+ * What a log line may say about a driver error. `detail`, `where`, parameters and the text of data exceptions
  * (SQLSTATE class 22) can quote what a user sent, so they stay out.
  */
 export function describeError(error: unknown): Record<string, unknown> | undefined {

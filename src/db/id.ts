@@ -3,11 +3,11 @@ import { randomFillSync } from 'node:crypto'
 import { v7 } from 'uuid'
 
 const RANDOM_BYTES = 16
-/** Asking for random bytes takes microseconds, however few they are: one request serves many ids. */
+/** Asking for random bytes takes microseconds, however few they are, so one request serves many ids. */
 const pool = new Uint8Array(256 * RANDOM_BYTES)
 let used = pool.length
 
-/** A UUID of version 7 (RFC 9562): in the order of time, and unlike any other. */
+/** A UUID of version 7 (RFC 9562): unique, and in the order of time. */
 export function newId(): string {
   if (used === pool.length) {
     randomFillSync(pool)

@@ -1,4 +1,4 @@
-// Times as text. Date would lose the microseconds that PostgreSQL keeps.
+// Runs in listeners and in `openapi`. Times as text: Date would lose the microseconds that PostgreSQL keeps.
 
 const INSTANT =
   /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?(?:[Zz]|[+-](\d{2}):(\d{2}))$/

@@ -1,4 +1,4 @@
-// Runs once per start, in the process that the user started, and in `npm run db:migrate`.
+// Runs in the first listeners of a start, and in the command `migrate`.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -25,8 +25,8 @@ export interface MigrateOptions {
 }
 
 /**
- * Applies what is pending, each file in a transaction of its own together with its record, under an advisory
- * lock: nodes that start together apply each file once. Refuses to go on when an applied file was edited or is missing.
+ * Applies the pending files, each together with its record in its own transaction, under an advisory lock: nodes that
+ * start together apply each file once. Refuses to go on when an applied file was edited or is missing.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
   const deadline = Date.now() + options.timeoutMs
@@ -57,7 +57,7 @@ async function migrateOnce(options: MigrateOptions, deadline: number): Promise<v
   const cutOff = () => void sql.end({ timeout: 0 })
   options.signal?.addEventListener('abort', cutOff)
   try {
-    // Most starts end here, having read a few rows: they need no lock, and no right to create anything.
+    // Most starts read a few rows and end here: they need no lock, and no right to create anything.
     if (listPending(files, await readRecords(sql)).length === 0) return
     for (;;) {
       const name = await applyNext(sql, files, patienceMs)
@@ -74,8 +74,8 @@ async function migrateOnce(options: MigrateOptions, deadline: number): Promise<v
 /**
  * Applies the first pending file and returns its name; `undefined` when nothing is left to apply.
  *
- * It does not use the driver's own transactions: when the connection of one is lost between two statements, the next
- * statement ends the process. Here the next message gets a new connection, and does all of its work there or nothing.
+ * It does not use the driver's own transactions: when one loses its connection between two statements, the next statement
+ * ends the process. Here, the next message gets a new connection, and does all of its work there or nothing.
  */
 async function applyNext(
   sql: Sql,
@@ -84,8 +84,8 @@ async function applyNext(
 ): Promise<string | undefined> {
   let step = 'lock the migrations'
   try {
-    // The lock ends with the transaction: behind a pooler, no session is left with it. Read committed, so that what
-    // other nodes recorded during the wait is seen.
+    // The lock ends with the transaction, so that no session behind a pooler keeps it. The isolation level makes visible
+    // what other nodes recorded during the wait.
     await sql.unsafe(`
       begin isolation level read committed;
       set local lock_timeout = ${patienceMs};
@@ -112,7 +112,7 @@ const CREATE_RECORDS = `
     applied_at timestamptz not null default now()
   )`
 
-/** Checksums of the applied migrations by their names; `undefined` before there was any. */
+/** Checksums of the applied migrations by their names; `undefined` before the first one. */
 async function readRecords(sql: Sql): Promise<Map<string, string> | undefined> {
   // Without reading pg_class, to_regclass can miss a table that another node has just created: the session caches names.
   const tables = await sql.unsafe(
@@ -153,8 +153,8 @@ function readFiles(folder: string): MigrationFile[] {
 }
 
 /**
- * The migrations that are not recorded. Throws when one that is recorded was edited since, or has no file. A record
- * behind the last file is of a later version: nodes of both versions run side by side while one is rolled out or back.
+ * The migrations that are not recorded. Throws when a recorded one was edited since, or has no file. A record that sorts
+ * after the last file is of a later version: nodes of both run side by side while one is rolled out or back.
  */
 function listPending(
   files: readonly MigrationFile[],
@@ -164,7 +164,7 @@ function listPending(
   const last = files.at(-1)?.name ?? ''
   for (const name of records.keys()) {
     if (!names.has(name) && name < last) {
-      throw new Error(`Cannot migrate: the database has "${name}", and its file is missing here`)
+      throw new Error(`Cannot migrate: the database has "${name}", but its file is missing here`)
     }
   }
   return files.filter(({ name, text }) => {

@@ -1,16 +1,16 @@
-// Runs in listeners. Calls that wait, of which each account gets its turn.
+// Runs in listeners. The calls that wait, taken from each account in turn.
 
 /** What the list needs to know of a member. */
 export interface Waiting {
-  /** Whose turn it uses. */
+  /** The account whose turn it uses. */
   readonly account: string
   /** The row that it changes; empty when it changes none. */
   readonly row: string
 }
 
 /**
- * Waiting calls, oldest first. As long as all that wait fit into one batch, they are a plain list; only when more wait are
- * they sorted by account, and then one of each account is taken before the second of any.
+ * Waiting calls, oldest first. As long as all of them fit into one batch, they are a plain list. Only when more wait are
+ * they sorted by account, and then one call of each account is taken before the second of any.
  */
 export class Turns<Member extends Waiting> {
   #list: Member[] = []
@@ -56,8 +56,8 @@ export class Turns<Member extends Waiting> {
   }
 
   /**
-   * An account that was served goes to the end of the map. One whose next call changes a row that this batch changes
-   * already goes there unserved; after a round of such accounts the batch is as full as it gets.
+   * An account that was served goes to the end of the map. An account whose next call changes a row that this batch
+   * already changes goes there unserved; after a round of such accounts, the batch is as full as it gets.
    */
   #takeInTurns(max: number): Member[] {
     this.#byAccount ??= byAccount(this.#list)

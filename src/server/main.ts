@@ -5,7 +5,7 @@ import { runCommand, runListener, runService } from './process/run.ts'
 const entry = import.meta.filename
 const [role, ...words] = process.argv.slice(2)
 
-// Not awaited at the top level, which the format of the production bundle does not have. None of them rejects.
+// Nothing is awaited, because CommonJS, the format of the bundle, has no top-level await. None of the three rejects.
 if (role === undefined) void runService(entry)
 else if (role === LISTENER_ROLE && process.send) {
   void runListener({ migrates: words.includes(MIGRATES) })

@@ -1,4 +1,5 @@
-// Runs in every process. The one file that knows where the root of the checkout is: as deep below it as dist/server.
+// Runs in every process. The one file that knows where the root is. In src/server and, bundled, in dist/server it is
+// equally deep below the root.
 import { fileURLToPath } from 'node:url'
 import manifest from '../../package.json' with { type: 'json' }
 

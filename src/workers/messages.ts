@@ -3,7 +3,7 @@
 /** Supervisor to listener. `refuse` to all comes before `drain` to any. */
 export type SupervisorMessage = { type: 'refuse' } | { type: 'drain' }
 
-/** Listener to supervisor: it now accepts connections; it no longer does. */
+/** Listener to supervisor: it now accepts connections, or no longer does. */
 export type ListenerMessage = { type: 'listening' } | { type: 'refusing' }
 
 /** Listener to hash thread. */
@@ -13,5 +13,5 @@ export type PasswordTask =
 
 /** Argument with which the service's entry becomes a listener. */
 export const LISTENER_ROLE = 'listener'
-/** Argument of a listener that applies what is pending before it listens: those of a start, not those that replace one. */
+/** Argument of a listener that applies pending migrations before it listens: given at a start, not to replacements. */
 export const MIGRATES = 'migrates'

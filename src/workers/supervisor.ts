@@ -4,7 +4,7 @@ import type { ListenerMessage, SupervisorMessage } from './messages.ts'
 
 const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 10_000
-/** A listener that lived this long did not die of its start, so the next one starts at once again. */
+/** A listener that lived this long did not fail at its start, so its replacement starts at once. */
 const STABLE_MS = 10_000
 /** How much longer than its drain deadline a listener may take before it is killed. */
 const KILL_GRACE_MS = 2000
@@ -15,7 +15,7 @@ export interface SupervisorOptions {
   /** Module that a listener process runs. */
   entry: string
   arguments: string[]
-  /** Further arguments of the listeners of the start, which those that replace them do not get. */
+  /** Further arguments of the first listeners; their replacements do not get them. */
   startArguments: string[]
   /** Options of Node for every listener, on top of this process' own. */
   execArguments: string[]
@@ -57,9 +57,9 @@ export class Supervisor {
   }
 
   /**
-   * Drains every listener. True when all of them ended by themselves, with 0, in time. First all refuse connections,
-   * then all ask their clients to close: a client that reconnected to a listener which still accepts would be reset when
-   * that listener stops.
+   * Drains every listener. True when all of them ended by themselves, with exit code 0, in time. First all refuse
+   * connections, then all ask their clients to close: otherwise a client could reconnect to a listener that still
+   * accepts, and be reset when that listener stops.
    */
   async drain(): Promise<boolean> {
     this.#become('draining')
@@ -78,7 +78,7 @@ export class Supervisor {
     return clean
   }
 
-  /** Kills what is left. */
+  /** Kills the listeners that are left. */
   terminate(): void {
     this.#become('draining')
     for (const child of this.#children) child.kill('SIGKILL')
@@ -108,7 +108,7 @@ export class Supervisor {
     for (const child of this.#children) if (child.connected) child.send(message)
   }
 
-  /** The type is only a promise: a message can be any value that JSON has. */
+  /** Nothing enforces the type: a message can be any JSON value. */
   #receive(child: ChildProcess, message: ListenerMessage | null): void {
     const type = message?.type
     switch (type) {
@@ -133,7 +133,7 @@ export class Supervisor {
       this.#start.resolve()
     } else {
       for (const timer of this.#timers) clearTimeout(timer)
-      // Settles nothing when the start is over.
+      // Has no effect when the start is over.
       this.#start.reject(new Error('Stopped while starting'))
     }
   }
@@ -169,7 +169,7 @@ export class Supervisor {
   }
 }
 
-/** Nothing after the first early death, then twice as long each time. */
+/** No delay after the first early death, then a delay that doubles each time. */
 function backoffMs(failures: number): number {
   return failures <= 1 ? 0 : Math.min(BACKOFF_MS_MIN * 2 ** (failures - 2), BACKOFF_MS_MAX)
 }

@@ -48,7 +48,7 @@ function load(url: string) {
   }
 }
 
-/** Right within 5 % or 50 us, whichever is more. */
+/** Passes within 5 % or 50 us, whichever is more. */
 function expectAbout(foundUs: number, trueMs: number): void {
   const tolerance = Math.max(50, trueMs * 1000 * 0.05)
   expect(Math.abs(foundUs - trueMs * 1000)).toBeLessThanOrEqual(tolerance)
@@ -117,7 +117,7 @@ test('the saturating loop asks faster than autocannon, for less CPU', { retry: 2
   })
 })
 
-test('the saturating loop ends when it is stopped, and when its server is gone', async () => {
+test('the saturating loop ends when it is stopped, and when its server has ended', async () => {
   const child = spawn(process.execPath, [KNOWN, JSON.stringify({ ...NONE, delayMs: 1 })])
   const [port] = await once(child.stdout, 'data')
   const options = { ...load(`http://127.0.0.1:${Number(port)}`), connections: 4 }

@@ -8,7 +8,7 @@ import { eventually } from '../support/client.ts'
 import { createDatabase, MIGRATIONS, type TestDatabase } from '../support/database.ts'
 import { startService } from '../support/service.ts'
 
-/** How earlier versions of the service lock and unlock: for a session. */
+/** How earlier versions of the service lock and unlock: for a whole session. */
 const LOCK = 'pg_advisory_lock(7461736101)'
 const UNLOCK = 'pg_advisory_unlock(7461736101)'
 
@@ -101,8 +101,8 @@ test('a database that an earlier version migrated gets only what is new', async 
   expect(await run({ from: MIGRATIONS })).toEqual([])
 })
 
-test('a run waits for a node of an earlier version, and goes on from where that one ended', async () => {
-  // What is read after the wait must be new, whatever the database's default.
+test('a run waits for a node of an earlier version, and goes on from where that node ended', async () => {
+  // What is read after the wait must be current, whatever isolation level is the database's default.
   await database.query(`
     do $$ begin execute format(
       'alter database %I set default_transaction_isolation = ''serializable''', current_database());
@@ -129,7 +129,7 @@ test('the lock belongs to the transaction, so that no session keeps it', async (
   expect(await database.query('select from held')).toHaveLength(1)
 })
 
-test('a run that does not get the lock in time says so', async () => {
+test('a run that does not get the lock in time names the lock', async () => {
   await write('0001_a.sql', 'create table a (n int);')
   await database.query(`select ${LOCK}`)
   await expect(run({ timeoutMs: 100 })).rejects.toThrow('Cannot lock the migrations')
@@ -205,7 +205,7 @@ test('an applied file that is missing is refused', async () => {
   await run()
   await rm(join(folder, '0001_a.sql'))
   await write('0002_b.sql', 'create table b (n int);')
-  await expect(run()).rejects.toThrow('has "0001_a", and its file is missing')
+  await expect(run()).rejects.toThrow('has "0001_a", but its file is missing')
   expect(await recorded()).toEqual(['0001_a'])
 })
 
@@ -236,7 +236,7 @@ test('files that are not SQL are left alone', async () => {
   expect(await run()).toEqual(['0001_a'])
 })
 
-test('line ends are those of the checkout, and change nothing', async () => {
+test('line ends depend on the checkout, and change nothing', async () => {
   await write('0001_a.sql', "create table a as select '1\n2' as text;\n")
   await write('0002_b.sql', "create table b as select '1\r\n2' as text;\r\n")
   await database.query("create table a as select '1\n2' as text")

@@ -20,7 +20,7 @@ function signed(
 }
 
 describe('register', () => {
-  test('answers 201 with a token, its end and the account', async () => {
+  test('answers 201 with a token, its expiry and the account', async () => {
     const { client } = fixture
     const email = 'Grace.Hopper@Example.com'
     const { status, body, headers } = await client.post('/api/v1/auth/register', {
@@ -40,7 +40,7 @@ describe('register', () => {
     expect(Date.parse(body.expires_at)).toBe(claims.exp * 1000)
   })
 
-  test('answers 409 when the address exists in another case', async () => {
+  test('answers 409 when the address has an account in another case', async () => {
     const { client } = fixture
     const account = await register(client)
     const again = await client.post('/api/v1/auth/register', {
@@ -142,7 +142,7 @@ describe('login', () => {
       known.push(await time(email))
       unknown.push(await time('unknown@example.com'))
     }
-    // Not a speed: without a verification the unknown address would take a tenth of the other's time.
+    // This is not about speed: without a verification, the unknown address would take a tenth of the other's time.
     expect(Math.min(...unknown)).toBeGreaterThan(Math.min(...known) / 3)
   })
 
@@ -197,7 +197,7 @@ describe('tokens', () => {
     expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer/)
   })
 
-  test('of an account that is gone cannot create', async () => {
+  test('of an account that no longer exists cannot create', async () => {
     const answer = await fixture.client.post(
       '/api/v1/tasks',
       { title: 'orphan' },
@@ -206,7 +206,7 @@ describe('tokens', () => {
     expect(answer.status).toBe(401)
   })
 
-  test('and passwords and addresses are never logged', async () => {
+  test('are never logged, nor are passwords and addresses', async () => {
     const { client, service } = fixture
     const { email, password, token } = await register(client)
     await client.post('/api/v1/auth/login', { email, password: 'a wrong one' })

@@ -14,7 +14,7 @@ import { startService, type TestService } from '../support/service.ts'
 const ACCOUNTS = 12
 const CLIENTS = 64
 const STEPS = 40
-/** Of one client: all the tasks of an account fit into one list of 100, whose clients are six. */
+/** Tasks of one client: an account has up to six clients, and all its tasks fit into one list of 100. */
 const CREATED_MAX = 16
 const ROUNDS = 30
 const TIMEOUT_MS = 60_000
@@ -56,7 +56,7 @@ describe.each([1, 2])('of a service with %i listener(s)', (listeners) => {
   }
 
   test(
-    'each of 64 random clients sees what it was told, and nothing of anybody else',
+    'each of 64 random clients sees its own tasks as they were acknowledged, and none of another account',
     async () => {
       const everybodys: Task[] = []
       const clients = Array.from(
@@ -73,7 +73,7 @@ describe.each([1, 2])('of a service with %i listener(s)', (listeners) => {
     TIMEOUT_MS,
   )
 
-  test('clients that change different fields of one task at once all get their way', async () => {
+  test('when clients change different fields of one task at once, every change is kept', async () => {
     const { token } = account(0)
     const { body: task } = await client.post('/api/v1/tasks', { title: 'shared' }, { token })
     const path = `/api/v1/tasks/${task.id}`
@@ -99,7 +99,7 @@ describe.each([1, 2])('of a service with %i listener(s)', (listeners) => {
     }
   })
 
-  test('of clients that change one field at once, one is the last', async () => {
+  test('when clients change one field at once, the last change wins', async () => {
     const { token } = account(1)
     const { body: task } = await client.post('/api/v1/tasks', { title: 'contended' }, { token })
     const path = `/api/v1/tasks/${task.id}`
@@ -116,7 +116,7 @@ describe.each([1, 2])('of a service with %i listener(s)', (listeners) => {
     }
   })
 
-  test('of clients that delete one task at once, one has deleted it', async () => {
+  test('when clients delete one task at once, only one of them succeeds', async () => {
     const { token } = account(2)
     for (let round = 0; round < 5; round += 1) {
       const { body } = await client.post('/api/v1/tasks', { title: 'doomed' }, { token })
@@ -141,7 +141,7 @@ class RandomClient {
   readonly #client: Client
   readonly #account: Account
   readonly #random: Random
-  /** Tasks of all clients, those that were deleted included. */
+  /** Tasks of all clients, including deleted ones. */
   readonly #everybodys: Task[]
   readonly #deleted = new Set<string>()
   #created = 0
@@ -268,13 +268,13 @@ function byId(one: Task, other: Task): number {
 }
 
 interface Random {
-  /** An integer from 0 to `end`, without `end`. */
+  /** An integer from 0 up to, but not including, `end`. */
   below(end: number): number
-  /** Any of them; `undefined` when there is none. */
+  /** Any of the values; `undefined` when there is none. */
   of<Value>(values: readonly Value[]): Value | undefined
 }
 
-/** The same choices for the same seed. */
+/** Makes the same choices for the same seed. */
 function createRandom(seed: number): Random {
   const random = seededRandom(seed)
   const below = (end: number) => Math.floor(random() * end)

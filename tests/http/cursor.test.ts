@@ -1,4 +1,4 @@
-// Pages of a list, one behind the other, as their Link headers lead.
+// The pages of a list, one after the other, by following their Link headers.
 import { beforeEach, describe, expect, test } from 'vitest'
 import { type Account, register } from '../support/client.ts'
 import { useService } from '../support/fixture.ts'
@@ -6,7 +6,7 @@ import { useService } from '../support/fixture.ts'
 const fixture = useService()
 const TASKS = 60
 const LIMIT = 7
-/** Of a well-formed cursor; the tasks of the tests are older. */
+/** The time of a well-formed cursor; the tasks of the tests are older. */
 const TIME = '2026-06-01T00:00:00.123456Z'
 const ID = '01a2024a-fc86-7056-b801-9e780d49bebb'
 
@@ -22,7 +22,7 @@ beforeEach(async () => {
   owner = await register(fixture.client)
 })
 
-/** Inserts tasks, ten of each time, so that pages end among equal times. */
+/** Inserts tasks, ten with each time, so that pages end among equal times. */
 async function insertTasks(account: Account, count = TASKS): Promise<void> {
   await fixture.database.query(`
     insert into tasks (user_id, id, title, status, created_at)
@@ -74,7 +74,7 @@ function idsOf(pages: readonly Page[]): string[] {
 }
 
 describe('following rel="next"', () => {
-  test('visits every task once, in the order of the list, also among equal times', async () => {
+  test('visits every task once, in the order of the list, even among equal times', async () => {
     await insertTasks(owner)
     const pages = await readPages(`/api/v1/tasks?limit=${LIMIT}`)
     expect(idsOf(pages)).toEqual(await listedIds(owner))
@@ -88,7 +88,7 @@ describe('following rel="next"', () => {
     expect(idsOf(pages)).toHaveLength(status === 'done' ? 0 : TASKS / 2)
   })
 
-  test('does the same one task at a time, and from an offset on', async () => {
+  test('works one task at a time, and from an offset on', async () => {
     await insertTasks(owner, 25)
     const ids = await listedIds(owner)
     expect(idsOf(await readPages('/api/v1/tasks?limit=1'))).toEqual(ids)
@@ -106,15 +106,15 @@ describe('following rel="next"', () => {
     expect(visited.toSorted()).toEqual(created.map(({ body }) => body.id).sort())
   })
 
-  test('ends where a page is not full, and says so by having no Link', async () => {
+  test('ends at a page that is not full, which has no Link', async () => {
     await insertTasks(owner, 2 * LIMIT)
     const pages = await readPages(`/api/v1/tasks?limit=${LIMIT}`)
-    // Nobody can tell that a full page is the last.
+    // A full page cannot be known to be the last one.
     expect(pages.map(({ ids }) => ids.length)).toEqual([LIMIT, LIMIT, 0])
     expect((await readPage(`/api/v1/tasks?limit=${2 * LIMIT + 1}`)).next).toBeUndefined()
   })
 
-  test('keeps a limit above the largest at the largest', async () => {
+  test('keeps to the largest limit when a larger one was given', async () => {
     await insertTasks(owner, 120)
     const first = await readPage('/api/v1/tasks?limit=1000')
     expect(first.next).toContain('limit=100&')
@@ -162,7 +162,7 @@ describe('while the list changes', () => {
   })
 })
 
-test("a cursor of another account shows one's own tasks only", async () => {
+test("a cursor of another account shows only the caller's own tasks", async () => {
   const other = await register(fixture.client)
   await insertTasks(owner)
   await insertTasks(other)
@@ -185,7 +185,7 @@ describe('a cursor', () => {
     return fixture.client.get(`/api/v1/tasks?${query}`, { token: owner.token, headers })
   }
 
-  test('in the form of those in links is accepted', async () => {
+  test('in the form that links have is accepted', async () => {
     await insertTasks(owner, 3)
     const { status, body } = await read(`cursor=${cursor}`)
     expect(status).toBe(200)
@@ -195,7 +195,7 @@ describe('a cursor', () => {
   test.each([
     ['is empty', ''],
     ['is not base64', '***'],
-    ['is text as it is', `${TIME}/${ID}`],
+    ['is not encoded', `${TIME}/${ID}`],
     ['is another text', encode('the second page')],
     ['has no id', encode(`${TIME}/`)],
     ['has no time', encode(`/${ID}`)],
@@ -212,7 +212,10 @@ describe('a cursor', () => {
     expect(status).toBe(400)
     expect(body.code).toBe('invalid_request')
     expect(body.errors).toEqual([
-      { pointer: '/cursor', message: expect.stringContaining('the cursor of a next page') },
+      {
+        pointer: '/cursor',
+        message: expect.stringContaining('the cursor from the Link of a page'),
+      },
     ])
   })
 
@@ -243,7 +246,7 @@ describe('a cursor', () => {
     })
   })
 
-  test('is for browsers, too: they may read Link', async () => {
+  test('works in browsers, too: they may read Link', async () => {
     await insertTasks(owner, LIMIT)
     const { headers } = await read(`limit=${LIMIT}`, { origin: 'https://app.example.com' })
     expect(headers.get('link')).toContain('rel="next"')

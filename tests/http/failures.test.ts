@@ -1,4 +1,4 @@
-// What clients are told when PostgreSQL turns a statement down or cannot serve it. A trigger raises each SQLSTATE for real.
+// What clients receive when PostgreSQL refuses a statement or cannot serve it. A trigger really raises each SQLSTATE.
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Account, register } from '../support/client.ts'
 import { useService } from '../support/fixture.ts'
@@ -25,7 +25,7 @@ beforeAll(async () => {
 
 const UNREACHABLE = 'The database cannot be reached, try again later'
 const BUSY = 'The database is busy, try again later'
-const RETRYABLE = 'Another change was in the way, try again'
+const RETRYABLE = 'The change conflicted with another one, try again'
 
 describe.each([
   ['08006', 503, 'unavailable', UNREACHABLE],
@@ -57,7 +57,7 @@ describe.each([
     expect(JSON.stringify(answer.body)).not.toContain('secret text')
   })
 
-  test('of a call in a batch does not fail its neighbours when they may have another fate', async () => {
+  test('of one call in a batch does not fail its neighbours, unless it concerns them all', async () => {
     const { client } = fixture
     const { token } = account
     const titles = Array.from({ length: 24 }, (_, index) => (index === 12 ? title : 'fine'))
@@ -72,7 +72,7 @@ describe.each([
   })
 })
 
-test('a row that somebody else holds is said to be busy, not an unreachable database', async () => {
+test('a row that somebody else has locked is reported as busy, not as an unreachable database', async () => {
   const { client, database } = fixture
   const { token } = account
   const { body: task } = await client.post('/api/v1/tasks', { title: 'held' }, { token })

@@ -34,7 +34,7 @@ test('the document and the router have the same routes', async () => {
   const declared = routes.map(({ method, path }) => `${method} ${path.replace(':id', '{id}')}`)
   expect(documented.sort()).toEqual(declared.sort())
 
-  // What the document says exists does exist: with another method than its own each path answers 405.
+  // Each path of the document exists: with a method that it does not have, it answers 405.
   for (const path of Object.keys(body.paths)) {
     const answer = await fixture.client.request('PUT', path)
     expect(answer.status).toBe(405)

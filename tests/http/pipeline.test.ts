@@ -1,4 +1,4 @@
-// The HTTP part alone, on routes of a product that is not this one: it knows nothing of accounts, tasks or PostgreSQL.
+// The HTTP part alone, on routes of another product: it knows nothing of accounts, tasks or PostgreSQL.
 
 import type { Static } from '@sinclair/typebox'
 import * as Type from '@sinclair/typebox'
@@ -15,7 +15,7 @@ import { type Client, createClient, eventually, sendRaw } from '../support/clien
 
 interface Shelf {
   books: Map<string, string>
-  /** The calls that are still at work. */
+  /** The calls that have reached a handler. */
   calls: Call[]
 }
 
@@ -135,7 +135,7 @@ describe('a reply', () => {
     expect(answer.headers.get('etag')).toBe(etag)
   })
 
-  test('names its caller on a route that needs one, and nobody else gets there', async () => {
+  test('on a route that needs a caller names the caller, and nobody else gets there', async () => {
     const post = (authorization: string) =>
       client.post('/books', { title: 'x' }, { headers: { authorization } })
     expect((await post('Bearer reader')).body).toBe('reader')
@@ -148,7 +148,7 @@ describe('HEAD', () => {
   const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
 
   test.each(['/books/one', '/books', '/nowhere'])(
-    'on %s has the length of the body and none of it, and the connection goes on',
+    'on %s has the length of the body but no body, and the connection stays usable',
     async (path) => {
       const [alone, pair] = await Promise.all([
         sendRaw(port, head(path), 100),
@@ -186,7 +186,7 @@ test('a call knows when nobody waits for it any more', async () => {
   await eventually('its end', () => shelf.calls.at(-1)?.ended === true)
 })
 
-/** Sends each request once the answer to the one before has come, over one connection. */
+/** Sends the requests over one connection, each once the one before it has been answered. */
 async function converse(on: number, requests: readonly string[]): Promise<string> {
   const { connect } = await import('node:net')
   const socket = connect(on, '127.0.0.1')

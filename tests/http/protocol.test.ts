@@ -105,7 +105,7 @@ describe('CORS', () => {
     expect(headers.get('access-control-allow-headers')).toContain('Authorization')
   })
 
-  test('errors carry it, too', async () => {
+  test('errors have its headers, too', async () => {
     const { status, headers } = await fixture.client.get('/nope', { headers: { origin } })
     expect(status).toBe(404)
     expect(headers.get('access-control-allow-origin')).toBe('*')
@@ -128,7 +128,7 @@ describe('bodies', () => {
     expect(answer.body.code).toBe('unsupported_media_type')
   })
 
-  test('UTF-8 may be named', async () => {
+  test('the charset UTF-8 may be named', async () => {
     const headers = { 'content-type': 'application/json; charset=UTF-8' }
     expect((await post({ headers, body: '{"title":"x"}' })).status).toBe(201)
   })
@@ -159,7 +159,7 @@ describe('bodies', () => {
     expect(answer.body.error).toContain('UTF-8')
   })
 
-  test('one byte over the limit is 413 and the connection lives on', async () => {
+  test('one byte over the limit is 413 and the connection stays open', async () => {
     const fits = JSON.stringify({ title: 'x', description: null }).padEnd(4096)
     expect((await post({ headers: json, body: fits })).status).toBe(201)
     const answer = await post({ headers: json, body: `${fits} ` })
@@ -211,7 +211,7 @@ describe('bodies', () => {
     expect(text.toLowerCase()).toContain('connection: close')
   })
 
-  test('a body of a client without token is never read', async () => {
+  test('the body of a client without a token is never read', async () => {
     const { status } = await fixture.client.request('POST', '/api/v1/tasks', {
       headers: json,
       body: '{"title":"x"}',
@@ -239,7 +239,7 @@ describe('framing', () => {
     expect(text.toLowerCase()).toContain('connection: close')
   })
 
-  test('two lengths never make two requests', async () => {
+  test('two lengths are never taken for two requests', async () => {
     for (const route of ['POST /api/v1/auth/login', 'GET /health', 'GET /nope', 'PUT /health']) {
       const head = [`${route} HTTP/1.1`, 'Host: x', 'Content-Type: application/json']
       const text = await raw(
@@ -253,7 +253,7 @@ describe('framing', () => {
     }
   })
 
-  test('the service lives through garbage', async () => {
+  test('the service survives garbage', async () => {
     for (const text of [
       '\r\n\r\n\r\n',
       'GET',
@@ -385,7 +385,7 @@ describe('compression', () => {
   })
 })
 
-test('a client that goes away leaves nothing behind', async () => {
+test('a client that leaves in the middle leaves nothing behind', async () => {
   const { service, client } = fixture
   for (let round = 0; round < 20; round += 1) {
     const socket = connect(service.port, '127.0.0.1')

@@ -21,7 +21,7 @@ function pointers(body: { errors?: { pointer: string }[] }) {
 }
 
 describe('POST /api/v1/tasks', () => {
-  test('answers 201, Location and the whole task', async () => {
+  test('answers 201 with Location and the whole task', async () => {
     const { status, body, headers } = await create({
       title: 'Ship it',
       description: 'All of it',
@@ -100,7 +100,7 @@ describe('POST /api/v1/tasks', () => {
     expect(pointers(body)?.sort()).toEqual(expected)
   })
 
-  test('says of each field what is wrong', async () => {
+  test('says what is wrong with each field', async () => {
     const { body } = await create({ prio: 'high', description: 5, due_at: 'soon', priority: 'x' })
     expect(body.errors).toEqual([
       {
@@ -118,7 +118,7 @@ describe('POST /api/v1/tasks', () => {
     expect(body.error).toMatch(/^Invalid body: \/title Required/)
   })
 
-  test('keeps prototypes out of it', async () => {
+  test('refuses __proto__ as an unknown field', async () => {
     const { status, body } = await fixture.client.request('POST', '/api/v1/tasks', {
       token: ada.token,
       headers: { 'content-type': 'application/json' },
@@ -153,7 +153,7 @@ describe('GET /api/v1/tasks/:id', () => {
     expect(answer.body).toEqual(task)
   })
 
-  test('answers 404 for no task and 400 for no id', async () => {
+  test('answers 404 when there is no such task and 400 when the id is not one', async () => {
     const missing = await fixture.client.get(`/api/v1/tasks/${NOWHERE}`, { token: ada.token })
     expect(missing.status).toBe(404)
     const invalid = await fixture.client.get('/api/v1/tasks/17', { token: ada.token })
@@ -212,7 +212,7 @@ describe('GET /api/v1/tasks', () => {
     expect((await list('?status=cancelled')).ids).toEqual([])
   })
 
-  test('gives 50 by default and 100 at most', async () => {
+  test('answers 50 tasks by default and 100 at most', async () => {
     const { client, database } = fixture
     const busy = await register(client)
     await database.query(
@@ -253,7 +253,7 @@ describe('PATCH /api/v1/tasks/:id', () => {
     return fixture.client.patch(`/api/v1/tasks/${id}`, changes, { token: owner.token })
   }
 
-  test('changes what is given and leaves the rest', async () => {
+  test('changes the given fields and leaves the others', async () => {
     const { body: task } = await create({
       title: 'a',
       description: 'b',
@@ -314,14 +314,14 @@ describe('PATCH /api/v1/tasks/:id', () => {
     expect(pointers(body)).toEqual(expected)
   })
 
-  test('says that nothing was given', async () => {
+  test('says that at least one field is needed', async () => {
     const { body: task } = await create({ title: 'a' })
     const { body } = await patch(task.id, {})
     expect(body.errors).toEqual([{ pointer: '', message: 'Expected at least one field' }])
     expect(body.error).toBe('Invalid body: Expected at least one field')
   })
 
-  test('answers 404 for no task', async () => {
+  test('answers 404 when there is no such task', async () => {
     expect((await patch(NOWHERE, { title: 'x' })).status).toBe(404)
   })
 })

@@ -1,4 +1,4 @@
-// Tokens that were verified before are remembered; these are the ways in which that could go wrong.
+// Verified tokens are remembered; these are the ways in which that could go wrong.
 import { randomUUID } from 'node:crypto'
 import { createSigner } from 'fast-jwt'
 import { beforeAll, expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import { JWT_SECRET } from '../support/service.ts'
 
 const fixture = useService()
 const OTHER_SECRET = 'another secret for tests, 32 bytes too'
-/** More than are remembered. */
+/** More tokens than are remembered. */
 const TOKENS = 3000
 const CLIENTS = 50
 
@@ -54,7 +54,7 @@ test('a token that was accepted before is refused once it has expired', async ()
   }
 })
 
-test('a token of an accepted payload with another signature is refused, each time', async () => {
+test('an accepted payload with another signature is refused, each time', async () => {
   const good = sign(ada.id)
   expect((await readOwners(good)).status).toBe(200)
   const [header = '', payload = '', signature = ''] = good.split('.')
@@ -90,7 +90,7 @@ test('more tokens than are remembered all work, each for its own account', async
     }
   }
   await Promise.all(Array.from({ length: CLIENTS }, runClient))
-  // The first and the last are of different ages to the service: forgotten, and remembered.
+  // By now, the service has forgotten the first ones and still remembers the last ones.
   for (const { id, token } of [...tokens.slice(0, 3), ...tokens.slice(-3)]) {
     expect(await readOwners(token)).toEqual({ status: 200, owners: [id] })
   }

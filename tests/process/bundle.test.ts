@@ -39,7 +39,7 @@ test.each(['1', '2'])('the bundle serves the API with %s listeners', async (LIST
   expect(await service.stop()).toEqual({ code: 0, signal: null })
 })
 
-test('the bundle compresses what is worth it', async () => {
+test('the bundle compresses large answers', async () => {
   const service = await startService(database.url, {}, BUNDLE)
   const answer = await sendRaw(
     service.port,
@@ -51,8 +51,8 @@ test('the bundle compresses what is worth it', async () => {
   await service.stop()
 })
 
-test('the bundle encrypts its connections to PostgreSQL when told to', async () => {
-  // A server that says yes to TLS (PostgreSQL's protocol, SSLRequest) and shows what comes next.
+test('the bundle encrypts its connections to PostgreSQL when the URL asks for it', async () => {
+  // A server that agrees to TLS (PostgreSQL's protocol, SSLRequest) and keeps what comes next.
   const { promise: hello, resolve } = Promise.withResolvers<Buffer>()
   const server = createServer((socket) => {
     socket.once('data', () => {
@@ -90,7 +90,7 @@ test('a stack that the bundle logs names the functions of the sources', async ()
   other.close()
 })
 
-test('the bundle knows its commands', async () => {
+test('the bundle has the commands', async () => {
   const running = await runMain({}, ['--help'], BUNDLE)
   let text = ''
   running.child.stdout?.on('data', (chunk) => {

@@ -81,7 +81,7 @@ describe('a drain', () => {
     expect((await service.exited).code).toBe(0)
   })
 
-  test('is cut short by a second signal: exit 1', async () => {
+  test('is cut short by a second signal and then ends with 1', async () => {
     const service = await startService(database.url, {
       LISTENERS: '2',
       SHUTDOWN_TIMEOUT_MS: '60000',
@@ -99,7 +99,7 @@ describe('a drain', () => {
     socket.destroy()
   })
 
-  test('that misses its deadline with a request unanswered ends with 1', async () => {
+  test('that misses its deadline while a request is unanswered ends with 1', async () => {
     const service = await startService(database.url, {
       SHUTDOWN_TIMEOUT_MS: '300',
       REQUEST_TIMEOUT_MS: '60000',
@@ -153,7 +153,7 @@ describe('a listener', () => {
 })
 
 describe('limits', () => {
-  test('connections over the limit are closed, the others served', async () => {
+  test('connections over the limit are closed, and the others are served', async () => {
     const service = await startService(database.url, { MAX_CONNECTIONS: '5' })
     const sockets = Array.from({ length: 12 }, () => {
       const socket = connect(service.port, '127.0.0.1')
@@ -264,7 +264,7 @@ test('a database that never answers ends the start with 1 and an error that name
 test.each(['1', '2'])(
   'a stop while %s listeners wait for a database ends with 0',
   async (LISTENERS) => {
-    // A server that hangs up on everyone, and shows that somebody has tried.
+    // A server that hangs up on everyone, and records that somebody has tried.
     const { promise: tried, resolve } = Promise.withResolvers<void>()
     const server = createServer((socket) => {
       socket.destroy()
@@ -286,7 +286,7 @@ test.each(['1', '2'])(
   },
 )
 
-test('without database: 503 that says so, and recovery without a restart', async () => {
+test('without a database, the service answers 503 that says so, and recovers without a restart', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-outage-'))
   const options = { folder, database: 'outage', timeoutMs: 30_000 }
   let postgres = await startEmbedded(options)

@@ -300,7 +300,7 @@ async function postmasterPid(folder: string): Promise<number> {
   return Number.parseInt(text, 10) || 0
 }
 
-/** False for 0, for a process that is gone and for one that only waits to be reaped. */
+/** False for 0, for a process that has ended and for one that only waits to be reaped. */
 function isRunning(pid: number): boolean {
   return pid !== 0 && isAlive(pid)
 }

@@ -13,7 +13,7 @@ afterEach(() => {
   started?.terminate()
 })
 
-/** Starts listeners of this behaviour, and keeps what was reported. */
+/** Starts listeners with this behaviour, and keeps what was reported. */
 function supervise(listeners: number, behaviour: KnownListener) {
   const unexpected: unknown[] = []
   const reasons: string[] = []

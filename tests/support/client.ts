@@ -1,4 +1,4 @@
-// An HTTP client for tests, and raw connections for what no proper client would send.
+// An HTTP client for tests, and raw connections for bytes that no proper client would send.
 import { connect, type Socket } from 'node:net'
 
 export interface Answer {

@@ -1,4 +1,4 @@
-// What most test files need: a database of their own, and a service on it.
+// What most test files need: their own database, and a service on it.
 import { afterAll, beforeAll } from 'vitest'
 import { type Client, createClient } from './client.ts'
 import { createDatabase, type TestDatabase } from './database.ts'

@@ -1,11 +1,11 @@
-// A listener whose messages are known, for tests of what supervises listeners. Runs as a process of its own:
+// A listener whose messages are known, for tests of what supervises listeners. Runs in its own process:
 //   node known-listener.ts '{"sends":[{"type":"listening"}],"exitsAfterMs":0}'
-// Ends when it is told to drain, or when its supervisor has gone.
+// Ends when it gets `drain`, or when its supervisor has gone.
 
 export interface KnownListener {
-  /** What it sends at its start, one after the other. */
+  /** The messages that it sends at its start, one after the other. */
   sends: unknown[]
-  /** When it ends by itself, with 3; 0 for never. */
+  /** How long until it ends by itself, with exit code 3; 0 for never. */
   exitsAfterMs: number
 }
 

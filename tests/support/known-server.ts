@@ -1,18 +1,18 @@
-// A server whose behaviour is known, for tests of what measures servers. Runs as a process of its own:
+// A server whose behaviour is known, for tests of what measures servers. Runs in its own process:
 //   node known-server.ts '{"delayMs":20,"slowEvery":50,"slowMs":100,"stallAtMs":0,"stallMs":0,"failEvery":0}'
-// Prints its port. Delays are kept to a few hundredths of a millisecond, which timers could not do.
+// Prints its port. Its delays are right to a few hundredths of a millisecond, which timers could not do.
 import { createServer, type Socket } from 'node:net'
 
 export interface KnownBehaviour {
   /** Time from request to answer. */
   delayMs: number
-  /** Each request of this number gets `slowMs` instead; 0 for none. */
+  /** One in this many requests takes `slowMs` instead; 0 for none. */
   slowEvery: number
   slowMs: number
   /** Once, this long after the first request, the whole process stands still for `stallMs`. */
   stallAtMs: number
   stallMs: number
-  /** Each request of this number is answered 500; 0 for none. */
+  /** One in this many requests is answered with 500; 0 for none. */
   failEvery: number
 }
 

@@ -6,7 +6,7 @@ export interface LoadOutcome {
   /** Codes of requests that got no answer. A refused connection is not among them: nothing was sent over it. */
   failures: string[]
   refused: number
-  /** Answers that told the client to close. */
+  /** Answers that asked the client to close. */
   closes: number
 }
 

@@ -1,4 +1,4 @@
-// Runs once around all tests: a PostgreSQL of their own, with a migrated template database.
+// Runs once around all tests: starts their own PostgreSQL, with a migrated template database.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

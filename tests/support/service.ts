@@ -1,4 +1,4 @@
-// Starts the service as a user would: as a process of its own, with an environment.
+// Starts the service as a user would: in its own process, with an environment.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -34,7 +34,7 @@ export interface TestProcess {
 export interface TestService extends TestProcess {
   url: string
   port: number
-  /** SIGTERM, then the exit. */
+  /** Sends SIGTERM and resolves with the exit. */
   stop(): Promise<Exit>
 }
 
@@ -97,7 +97,7 @@ export async function startService(
     SERVER_HOST: '127.0.0.1',
     SERVER_PORT: '0',
     LISTENERS: '1',
-    // The client keeps its connections open; a drain need not wait for them.
+    // The client keeps its connections open, but a drain need not wait for them.
     SHUTDOWN_TIMEOUT_MS: '300',
     ...env,
   }

@@ -1,4 +1,4 @@
-// The operations on tasks for tests that have no HTTP: each call is one of an account, with a deadline of its own.
+// The operations on tasks for tests without HTTP: each call belongs to an account and has its own deadline.
 import type { AccountCall, Queue } from '../../src/db/queue.ts'
 import {
   deleteTask,

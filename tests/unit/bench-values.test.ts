@@ -34,7 +34,7 @@ test('numbers are read from their smallest to their largest', () => {
   expect(['0.1', '7', '2.50', '10'].map(decimalNumber(0.1, 10))).toEqual([0.1, 7, 2.5, 10])
 })
 
-test('names are read into what they name, in the usual order and each once', () => {
+test('names are read into the things that they name, in the usual order and each once', () => {
   const read = someOf(SCENARIOS)
   expect(read('login, json,login')).toEqual([{ name: 'json' }, { name: 'login' }])
 })
@@ -51,7 +51,7 @@ test('one name is read as it is', () => {
   expect(oneOf(['json', 'mixed'])('mixed')).toBe('mixed')
 })
 
-test('a folder for the report must exist or be possible to make', async () => {
+test('a folder for the report must exist, or it must be possible to make it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-test-'))
   const file = join(folder, 'file')
   await writeFile(file, '')

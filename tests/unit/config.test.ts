@@ -47,7 +47,7 @@ test('names the source of a bad value', () => {
   ])
 })
 
-test('gives values, not the texts of the environment', () => {
+test('gives values, not the strings of the environment', () => {
   const DATABASE_URL = 'postgres://u:p@db.example/taskapi'
   const config = parseConfig({ DATABASE_URL, JWT_SECRET: SECRET, DB_BATCHING: 'off' })
   expect(config.DB_BATCHING).toBe(false)

@@ -16,7 +16,7 @@ function speed(server: string, scenario: string, perSecond: number): Row {
   return row(server, scenario, { requests_per_second: fixed(perSecond) })
 }
 
-/** The result of the one goal whose text has this in it. */
+/** The result of the one goal whose text contains this. */
 function goal(text: string, rows: Row[], growth?: GrowthReport) {
   const found = computeGoals({ rows, growth }).filter(({ what }) => what.includes(text))
   expect(found).toHaveLength(1)
@@ -37,7 +37,7 @@ const growth: GrowthReport = {
   pages: { user_tasks: 100, page: 5, missing: 'page 1 has no link to the next' },
 }
 
-test('a goal of more is met from its limit on, a goal of less up to it', () => {
+test('a lower limit is met from the limit on, an upper limit up to it', () => {
   const reads = (ours: number) => [
     speed('taskapi', 'task-read', ours),
     speed('axum', 'task-read', 100),
@@ -84,7 +84,7 @@ test('a ratio says which of its rows the load generator limited', () => {
   })
 })
 
-test('who cannot sustain the rate misses its goal; that the other cannot says nothing', () => {
+test('a server that cannot sustain the rate misses its goal; if only the other one cannot, nothing is known', () => {
   const timed = (server: string) => row(server, 'mixed', { open_p99_us: fixed(1000) })
   const failing = (server: string) => row(server, 'mixed', { unsustainable_per_second: 5000 })
   const what = '`mixed`: p99'
@@ -113,7 +113,7 @@ test('memory and start are absolute', () => {
   expect(goal('start of 2 listeners', rows)).toMatchObject({ met: 'no', measured: '301 ms' })
 })
 
-test('64 MiB: killed is missed, no cgroup is not measured, else the ratio counts', () => {
+test('64 MiB: missed when a process was killed, not measured without a cgroup, otherwise by the ratio', () => {
   const single = speed('taskapi 1 listener', 'mixed', 100)
   const confined = speed('taskapi 64 MiB', 'mixed', 90)
   expect(goal('in 64 MiB', [single, confined])).toMatchObject({ met: 'yes' })

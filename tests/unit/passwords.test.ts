@@ -32,7 +32,7 @@ test('a hash verifies its own password, no other, and no account at all', async 
   expect(await pool.verify(callOf(), PASSWORD, undefined)).toBe(false)
 })
 
-test('a password that waits when its client leaves, or its deadline passes, is not hashed', async () => {
+test('a waiting password is not hashed once its client has left or its deadline has passed', async () => {
   const running = nameOf(pool.hash(callOf(), PASSWORD))
   const leaving = callOf()
   const left = nameOf(pool.hash(leaving, PASSWORD))
@@ -47,7 +47,7 @@ test('a password that waits when its client leaves, or its deadline passes, is n
   ])
 })
 
-test('one password too many is turned away at once, and the others are hashed', async () => {
+test('one password too many is refused at once, and the others are hashed', async () => {
   const hashes = Array.from({ length: 6 }, () => nameOf(pool.hash(callOf(), PASSWORD)))
   expect(await Promise.all(hashes)).toEqual([
     ...Array.from({ length: 5 }, () => 'hashed'),

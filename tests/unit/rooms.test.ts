@@ -1,4 +1,4 @@
-// Who may import whom, in src and bench. Lint keeps the walls, too, but does not see an import() that loads something late.
+// Who may import whom, in src and bench. Lint checks it, too, but does not see an import() that loads something late.
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, normalize, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -33,7 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'src/workers': [],
   'src/db': [],
 }
-/** Knows where the root is; for whoever needs that. */
+/** Knows where the root is, so any room may import it. */
 const ROOT_FILE = 'src/server/root.ts'
 
 const files = globSync(['src/**/*.ts', 'bench/**/*.ts'], { cwd: ROOT })
@@ -95,7 +95,7 @@ test('no file can be reached from itself', () => {
   expect(circles).toEqual([])
 })
 
-test('only the rooms that carry them know the driver and uWebSockets.js', () => {
+test('only their own rooms import the driver and uWebSockets.js', () => {
   const users = (name: RegExp) =>
     files.filter(
       (file) => file.startsWith('src/') && name.test(readFileSync(`${ROOT}${file}`, 'utf8')),

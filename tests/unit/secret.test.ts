@@ -6,7 +6,7 @@ import { Secret } from '../../src/server/config/secret.ts'
 
 const TEXT = 'correct horse battery staple, long enough'
 const secret = new Secret(TEXT)
-/** For what the compiler would not let us do. */
+/** For operations that the compiler would refuse. */
 const asText = secret as unknown as string
 
 function logged(fields: object): string {

@@ -16,7 +16,7 @@ function run(changes: Partial<Run> = {}): Run {
   }
 }
 
-test('rounds that came nowhere near the offered rate leave the row without latencies', () => {
+test('a row has no latencies when one of its rounds could not sustain the offered rate', () => {
   const { open: _open, ...without } = run()
   const row = summarizeRuns([run(), { ...without, unsustainable_per_second: 95 }])
   expect(row).toMatchObject({ unsustainable_per_second: 95, requests_per_second: { median: 100 } })
@@ -32,7 +32,7 @@ test('a killed process makes a row invalid, and so do errors of the calm loop', 
   expect(summarizeRuns([run({ calm })]).invalid).toBe('2 requests failed')
 })
 
-test('a run without latencies of its own is a row all the same', () => {
+test('a run without latencies still makes a row', () => {
   const row = summarizeRuns([run({ closed: { requests_per_second: 7, errors: 0 } })])
   expect(row).toMatchObject({ generator_limited: false, requests_per_second: { median: 7 } })
   expect(row.closed_p50_us).toBeUndefined()

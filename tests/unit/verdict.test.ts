@@ -43,12 +43,12 @@ test('a version that got faster is not slower', () => {
   expect(compareRuns('json', rounds(1.5)).verdicts.filter(({ slower }) => slower)).toEqual([])
 })
 
-test('a version that takes a fifth more is slower, in every figure', () => {
+test('a version that takes a quarter longer is slower, in every figure', () => {
   const { verdicts } = compareRuns('json', rounds(1 / 1.25))
   expect(verdicts.map(({ slower }) => slower)).toEqual([true, true, true])
 })
 
-test('noise hides what it could have made', () => {
+test('a change that noise could have made is not called slower', () => {
   const noisy = rounds(1 / 1.25).map((entry) => {
     const factor = entry.server === 'base again' ? 1.4 : 1
     const { closed } = entry
@@ -90,7 +90,7 @@ test('equal versions pass, and a slower one does not', () => {
   ])
 })
 
-test('nothing measured does not pass', () => {
+test('a comparison without measurements does not pass', () => {
   expect(findObjections([])).toEqual(['no scenario was measured'])
   expect(objections([])).toEqual(['json: no round was measured'])
 })
@@ -139,7 +139,7 @@ test.each(['base', 'base again', 'candidate'])('no request of %s may fail', (ser
   expect(objections(failing)).toEqual([`json: ${server}: 2 requests failed`])
 })
 
-test('one worthless comparison fails all others', () => {
+test('one comparison without measurements fails them all', () => {
   const good = compareRuns('json', rounds(1))
   expect(findObjections([good, compareRuns('mixed', [])])).toEqual(['mixed: no round was measured'])
 })

@@ -11,7 +11,7 @@ export interface Identity {
   gid?: number
 }
 
-/** As root: `nobody`, because initdb wants a uid that the password file knows. Otherwise: who we are. */
+/** For root it is `nobody`, because initdb wants a uid that /etc/passwd knows. Otherwise it is the current user. */
 export async function unprivilegedIdentity(): Promise<Identity> {
   if (process.getuid?.() !== 0) return {}
   const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'))
@@ -43,7 +43,7 @@ function findPackage(): string {
   }
 }
 
-/** The package's library links are made by its install script, which npm may have been told not to run. */
+/** Makes the links to libraries that the package's install script makes: npm may have been asked not to run it. */
 async function makeSymlinks(packageFolder: string): Promise<void> {
   const list = await readFile(join(packageFolder, 'native/pg-symlinks.json'), 'utf8')
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
@@ -62,8 +62,8 @@ async function isOpenToAll(path: string): Promise<boolean> {
 }
 
 /**
- * Copies the binaries out of a folder that only root can enter. The copy is made aside and renamed, kept for the
- * next start, and trusted only when root owns it.
+ * Copies the binaries out of a folder that only root can enter. The copy is made under another name and then renamed; it
+ * is kept for the next start, and trusted only when root owns it.
  */
 async function copyBinaries(packageFolder: string): Promise<string> {
   const { version } = JSON.parse(await readFile(join(packageFolder, 'package.json'), 'utf8'))

@@ -15,7 +15,7 @@ const SUPERUSER = 'postgres'
 /** Only part of the socket's file name: nothing listens on TCP. */
 const SOCKET_PORT = 5432
 const POLL_MS = 50
-/** Each waits `POLL_MS` longer than the one before: 10 seconds in all. */
+/** Each retry waits `POLL_MS` longer than the one before: 10 seconds in all. */
 const DRAFT_RETRIES = 20
 const LOG_BYTES_MAX = 10 * 1024 * 1024
 /** How long each kind of shutdown gets before the next harsher one, in milliseconds. */
@@ -29,9 +29,9 @@ export interface EmbeddedOptions {
   /** Longest time from here to a server that answers, in milliseconds. */
   timeoutMs: number
   signal?: AbortSignal
-  /** Folder for the unix socket, where a fixed address is wanted; otherwise a new one in the temporary folder. */
+  /** Folder for the unix socket, for a fixed address; by default a new folder in the temporary folder. */
   socketFolder?: string
-  /** Settings of the server; PostgreSQL's own defaults otherwise. */
+  /** Settings of the server; the others keep PostgreSQL's defaults. */
   settings?: Readonly<Record<string, string>>
 }
 
@@ -39,7 +39,7 @@ export interface EmbeddedOptions {
 export interface EmbeddedPostgres {
   url: string
   version: string
-  /** Fast shutdown; harsher when that takes too long. Resolves when the process is gone. */
+  /** Fast shutdown, and a harsher one when that takes too long. Resolves when the process has ended. */
   stop(): Promise<void>
   /** Immediate shutdown: PostgreSQL ends by itself and recovers at its next start. */
   terminate(): void
@@ -58,7 +58,7 @@ interface Cluster {
 
 /**
  * Starts the PostgreSQL of `folder`, or takes over the one that a killed process has left running there.
- * A cluster is made aside and renamed into place, so a start that is killed half-way leaves nothing behind.
+ * A cluster is made under another name and then renamed, so a start that is killed half-way leaves none behind.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const folder = resolve(options.folder)
@@ -123,7 +123,7 @@ async function adopt(cluster: Cluster): Promise<PidFile | undefined> {
     const pidFile = await readPidFile(cluster.dataFolder)
     if (!pidFile || !isAlive(pidFile.pid)) return undefined
     if (await answersAs(pidFile)) return pidFile
-    // Starting, stopping, or an unrelated process that has got the number of a dead server.
+    // It may be starting or stopping, or be an unrelated process with the pid of a dead server.
     if (!(await isPostgres(pidFile.pid))) return undefined
     await pause(cluster, `PostgreSQL (pid ${pidFile.pid}) neither answers nor ends`)
   }
@@ -133,7 +133,7 @@ async function launch(cluster: Cluster, home: string): Promise<PidFile> {
   const log = await open(cluster.logFile, 'a')
   try {
     if ((await log.stat()).size > LOG_BYTES_MAX) await log.truncate()
-    // A short path: the name of a unix socket may have 107 bytes at most.
+    // The path must be short: the name of a unix socket may have 107 bytes at most.
     const socketFolder = cluster.socketFolder ?? (await mkdtemp(join(tmpdir(), 'taskapi-')))
     await mkdir(socketFolder, { recursive: true, mode: 0o700 })
     await own(socketFolder, cluster.identity)
@@ -153,7 +153,7 @@ async function launch(cluster: Cluster, home: string): Promise<PidFile> {
         return pidFile
       }
       await ended
-      // Backends of a server that was killed can hold its shared memory for a moment.
+      // Backends of a server that was killed can hold its shared memory for another moment.
       await pause(cluster, `PostgreSQL does not start, see "${cluster.logFile}"`)
     }
   } finally {
@@ -172,7 +172,7 @@ async function waitUntilAnswering(
     try {
       await pause(cluster, `PostgreSQL does not answer, see "${cluster.logFile}"`)
     } catch (error) {
-      // A start that fails leaves no process behind, so it waits for the end.
+      // A start that fails leaves no process behind, so it waits until this one has ended.
       const ended = exitCode(child)
       child.kill('SIGQUIT')
       await ended
@@ -183,9 +183,9 @@ async function waitUntilAnswering(
 }
 
 /**
- * Runs a program of PostgreSQL as `identity`, in a session of its own so that Ctrl-C in the terminal does not reach
- * it before our drain has ended. As root the data folder may lie below a folder that the other user cannot enter:
- * the kernel changes into it before the user id changes, and `/proc/self/cwd` then leads there without the path.
+ * Runs a program of PostgreSQL as `identity`, in its own session, so that Ctrl-C in the terminal does not reach it
+ * before our drain has ended. When root starts it, the data folder may lie below a folder that the other user cannot
+ * enter: the kernel enters it before the user id changes, and `/proc/self/cwd` then leads there without the path.
  */
 function spawnPostgres(
   cluster: Cluster,
@@ -210,7 +210,7 @@ function spawnPostgres(
   )
 }
 
-/** Makes the database when it is missing; answers the server's version. */
+/** Makes the database when it is missing; returns the server's version. */
 async function ensureDatabase(pidFile: PidFile, database: string): Promise<string> {
   return withSuperuser(pidFile.socketFolder, async (sql) => {
     const found = await sql`select from pg_database where datname = ${database}`
@@ -252,7 +252,7 @@ async function stop(cluster: Cluster, { pid, socketFolder }: PidFile): Promise<v
     ['SIGKILL', IMMEDIATE_STOP_MS],
   ]
   for (const [signal, patienceMs] of steps) {
-    // The pid is ours only as long as the pid file still names it.
+    // The pid is our server's only as long as the pid file names it.
     if ((await readPidFile(cluster.dataFolder))?.pid !== pid || !isAlive(pid)) break
     process.kill(pid, signal)
     const deadline = Date.now() + patienceMs

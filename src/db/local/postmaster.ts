@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { ignore } from './binaries.ts'
 
-/** The first lines of PostgreSQL's postmaster.pid that matter here. */
+/** What matters here of PostgreSQL's postmaster.pid. */
 export interface PidFile {
   pid: number
   socketFolder: string
@@ -19,7 +19,7 @@ export async function readPidFile(dataFolder: string): Promise<PidFile | undefin
   return pid > 0 && socketFolder ? { pid, socketFolder } : undefined
 }
 
-/** False also for a zombie: in a container nobody may ever reap a process that is not our child. */
+/** False also for a zombie: in a container, a process that is not our child may never be reaped. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -33,9 +33,9 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** True when the process of this number runs PostgreSQL, not some other program that has got the number. */
+/** True when the process with this pid runs PostgreSQL, not some other program that was given the pid later. */
 export async function isPostgres(pid: number): Promise<boolean> {
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => undefined)
-  // Without /proc there is no telling: then PostgreSQL itself decides about its pid file.
+  // Without /proc we cannot know, and PostgreSQL itself decides whether its pid file still counts.
   return command !== undefined && basename(command.split('\0')[0] ?? '') === 'postgres'
 }

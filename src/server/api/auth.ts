@@ -23,7 +23,7 @@ const Registration = Type.Object(
   { $id: 'Registration', additionalProperties: false },
 )
 
-// Looser than a registration, so that a wrong password of any length gets the one answer for wrong passwords.
+// Looser than a registration: a malformed address or a short password gets the one answer for wrong credentials.
 const Login = Type.Object(
   {
     email: Text({ minLength: 1, maxLength: EMAIL_LENGTH_MAX }, { examples: EMAIL_EXAMPLES }),
@@ -49,7 +49,7 @@ const Session = Type.Object(
   { $id: 'Session' },
 )
 
-/** What carries a token must not be kept by a cache. */
+/** A cache must not keep an answer that carries a token. */
 const NO_STORE = { 'cache-control': 'no-store' }
 
 const register = defineRoute({
@@ -65,7 +65,7 @@ const register = defineRoute({
   handle: async (context, call, { body: { email, password } }) => {
     const passwordHash = await context.passwords.hash(call, password)
     const user = await insertUser(context.queue, call, { email, passwordHash })
-    if (!user) throw new Problem('conflict', 'There is already an account with this e-mail address')
+    if (!user) throw new Problem('conflict', 'An account with this e-mail address already exists')
     return { status: 201, body: openSession(context, user) }
   },
 })
@@ -87,7 +87,7 @@ const login = defineRoute({
     const matches = await passwords.verify(call, password, found?.password_hash)
     if (!found || !matches) throw unauthorized('Wrong e-mail address or password')
     if (needsRehash(found.password_hash)) {
-      // The login counts, renewed or not: the next one will try again.
+      // The login succeeds even when the hash is not renewed; the next login tries again.
       await renewHash(context, call, found, password).catch((err: unknown) =>
         log.warn({ request_id: call.requestId, err }, 'Password hash was not renewed'),
       )

@@ -10,7 +10,7 @@ const Status = Type.Object({ status: Type.String() }, { $id: 'Status' })
 const health = defineRoute({
   method: 'GET',
   path: '/health',
-  summary: 'Liveness: the listener answers; the database is not asked',
+  summary: 'Liveness: whether the listener answers; does not ask the database',
   tag: 'meta',
   auth: false,
   responses: { 200: { description: 'Alive', body: Status } },
@@ -20,7 +20,7 @@ const health = defineRoute({
 const ready = defineRoute({
   method: 'GET',
   path: '/ready',
-  summary: 'Readiness: the listener wants traffic and the database answers',
+  summary: 'Readiness: whether the listener wants traffic and the database answers',
   tag: 'meta',
   auth: false,
   responses: { 200: { description: 'Ready', body: Status } },

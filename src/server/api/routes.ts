@@ -10,10 +10,11 @@ export const routes = resources.flatMap((resource) => resource.routes)
 /** Every operation that the routes need; their statements are prepared before the listener is ready. */
 export const operations = resources.flatMap((resource) => resource.operations)
 
-/** What the document says of the service as a whole. */
+/** What the document says about the service as a whole. */
 export const DOCUMENT_INFO = {
   title: 'taskapi',
-  description: 'A task-management API. HEAD works on every GET, OPTIONS on every path.',
+  description:
+    'A task-management API. Every GET route also answers HEAD; every path answers OPTIONS.',
   license: { name: 'MIT', identifier: 'MIT' },
   prefix: '/api/v1',
 } as const

@@ -32,6 +32,7 @@ export const Instant = Type.String({
 })
 export const CursorText = Type.String({
   format: 'cursor',
-  description: 'From the `Link` of the page before; as fast however far; not with `offset`',
-  [EXPECTED]: 'the cursor of a next page',
+  description:
+    'From the `Link` of the previous page; as fast on any page; not together with `offset`',
+  [EXPECTED]: 'the cursor from the Link of a page',
 })

@@ -23,10 +23,10 @@ import { defineRoute, type Resource } from './context.ts'
 import { CursorText, Instant, Uuid } from './schemas.ts'
 
 const LIMIT_DEFAULT = 50
-/** A larger limit means this one, as in the article. */
+/** A larger limit counts as this one, as in the article. */
 const LIMIT_MAX = 100
 
-/** The largest that PostgreSQL's int holds. */
+/** The largest number that PostgreSQL's int holds. */
 const OFFSET_MAX = 2_147_483_647
 
 const TITLE = { minLength: 1, maxLength: 200 }
@@ -44,7 +44,7 @@ const TaskListQuery = Type.Object(
       Type.Integer({
         minimum: 1,
         default: LIMIT_DEFAULT,
-        description: `More than ${LIMIT_MAX} means ${LIMIT_MAX}`,
+        description: `A number above ${LIMIT_MAX} counts as ${LIMIT_MAX}`,
       }),
     ),
     offset: Type.Optional(
@@ -103,7 +103,9 @@ const readTasks = defineRoute({
     200: {
       description: 'A page of tasks',
       body: Type.Array(Task),
-      headers: { link: 'The next page, with rel="next", when this one is full (RFC 8288)' },
+      headers: {
+        link: 'Link to the next page, rel="next" (RFC 8288); absent when this page is not full',
+      },
     },
   },
   handle: async ({ queue }, call, { query }) => {
@@ -163,7 +165,7 @@ const changeTask = defineRoute({
   auth: true,
   params: TaskId,
   body: TaskChanges,
-  responses: { 200: { description: 'The task as it is now', body: Task } },
+  responses: { 200: { description: 'The updated task', body: Task } },
   problems: ['not_found'],
   handle: async ({ queue }, call, { params, body }) => {
     const task = await updateTask(queue, call, params.id, body)
@@ -187,7 +189,7 @@ const removeTask = defineRoute({
   },
 })
 
-/** RFC 8288. Relative, so that it holds behind any proxy. */
+/** The value of `Link` (RFC 8288). Its URL is relative, so that it is right behind any proxy. */
 function nextLink(limit: number, status: string | undefined, next: Cursor): string {
   const ofStatus = status === undefined ? '' : `&status=${status}`
   return `</api/v1/tasks?limit=${limit}${ofStatus}&cursor=${encodeCursor(next)}>; rel="next"`

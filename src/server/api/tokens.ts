@@ -5,11 +5,11 @@ import { unauthorized } from '../http/problem.ts'
 const SECONDS_PER_HOUR = 3600
 const BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i
 const UUID = /^[0-9a-f-]{36}$/
-/** Tokens in each of the two generations of the cache; all together take about a megabyte. */
+/** Tokens in each of the two generations of the cache; together they take about a megabyte. */
 const GENERATION_SIZE = 1024
 
 export interface Tokens {
-  /** A token for the account, and when it ends (RFC 3339). */
+  /** A token for the account, and when it expires (RFC 3339). */
   sign(userId: string): { token: string; expiresAt: string }
   /** The account of an `Authorization` header's token. Throws `unauthorized`. */
   verify(authorization: string): string
@@ -60,7 +60,7 @@ function createReader(secret: string): (authorization: string) => Claims {
   const verifyToken = createVerifier({
     key: secret,
     algorithms: ['HS256'],
-    // Without exp in the list, a token that has none would be good for ever.
+    // If exp were not in the list, a token without it would never expire.
     requiredClaims: ['sub', 'iat', 'exp'],
   })
   return (authorization) => {
@@ -79,7 +79,7 @@ function createReader(secret: string): (authorization: string) => Claims {
   }
 }
 
-/** Keeps what was used last: when a generation is full, the one before it is forgotten. */
+/** Keeps what was used last: when the young generation is full, it replaces the old one, which is forgotten. */
 class RecentMap<Value> {
   readonly #size: number
   #young = new Map<string, Value>()

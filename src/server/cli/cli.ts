@@ -17,8 +17,11 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .description('A task-management API on uWebSockets.js and PostgreSQL')
     .version(VERSION)
     .addHelpText('after', `\n${renderHelp()}`)
-  program.command('serve').description('start the service; the same as no command').action(serve)
-  program.command('migrate').description('apply pending migrations and end').action(applyMigrations)
+  program.command('serve').description('start the service, as without a command').action(serve)
+  program
+    .command('migrate')
+    .description('apply pending migrations and exit')
+    .action(applyMigrations)
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')

@@ -1,4 +1,4 @@
-// Runs in the process that the user started: the command `docs`, which writes what can be said once and read in many places.
+// Runs in the process that the user started: the command `docs`, which writes the texts that come from the code.
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { renderEnvExample, renderMarkdown } from '../config/docs.ts'
@@ -37,7 +37,7 @@ export async function writeDocs({ check }: { check: boolean }): Promise<void> {
 /** Puts `text` between the marks of `name`. */
 function fillPlace(page: string, [name, text]: [string, string]): string {
   const place = new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- /${name} -->)`)
-  if (!place.test(page)) throw new Error(`README.md has lost its place for the ${name}`)
+  if (!place.test(page)) throw new Error(`README.md has lost its marks for the ${name}`)
   return page.replace(place, (_, opening, closing) => `${opening}\n${text}\n\n${closing}`)
 }
 

@@ -6,7 +6,7 @@ import { createLog } from '../observe/log.ts'
 import { startLocalDatabase } from '../process/local-database.ts'
 import { MIGRATIONS_FOLDER } from '../root.ts'
 
-/** Brings the schema up to date, of `DATABASE_URL` or of the local PostgreSQL. Rejects when it cannot. */
+/** Brings the schema of `DATABASE_URL`, or of the local PostgreSQL, up to date. Rejects when it cannot. */
 export async function applyMigrations(): Promise<void> {
   const config = readConfig()
   const log = createLog({ level: config.LOG_LEVEL, role: 'migrate', describeError })

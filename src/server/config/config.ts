@@ -50,7 +50,12 @@ export function parseConfig(env: Variables, file = ''): Config {
   }
   if (isSet('DATABASE_URL') && !isSet('JWT_SECRET')) {
     const expected = `${SETTINGS.JWT_SECRET.kind.expected}, because DATABASE_URL is set`
-    problems.push({ name: 'JWT_SECRET', value: 'not set', expected, source: 'nowhere' })
+    problems.push({
+      name: 'JWT_SECRET',
+      value: 'not set',
+      expected,
+      source: 'the environment or .env',
+    })
   }
   if (problems.length > 0) throw new ConfigError(problems)
   const checked = values as Values
@@ -78,7 +83,7 @@ export function readConfig(): Config {
   return parseConfig(process.env, readEnvFile())
 }
 
-/** The environment for a child process: this one's, with `changes` on top and `defaults` for what is not set. */
+/** The environment for a child process: this one's, with `changes` applied and `defaults` for what is not set. */
 export function childEnvironment(
   changes: Record<string, string>,
   defaults: Record<string, string>,

@@ -19,7 +19,7 @@ export function readCpuQuota(root = '/'): number {
   for (const line of readText(join(root, 'proc/self/cgroup')).split('\n')) {
     const [, controllers, path = ''] = line.split(':')
     if (controllers === '') {
-      // Inside a container its own cgroup is the root of what is mounted.
+      // Inside a container, its own cgroup is mounted as the root.
       const limit = read(`sys/fs/cgroup${path}/cpu.max`) ?? read('sys/fs/cgroup/cpu.max')
       const quota = ratio(limit?.split(' ')[0], limit?.split(' ')[1])
       if (quota !== undefined) return quota

@@ -5,7 +5,7 @@ import { settingEntries } from './settings.ts'
 export function renderHelp(): string {
   const lines = settingEntries.map(([name, setting]) => {
     const preset = setting.default === undefined ? '' : ` (default ${setting.default})`
-    return `  ${name.padEnd(22)}${plain(setting.description)}${preset}`
+    return `  ${name.padEnd(25)}${plain(setting.description)}${preset}`
   })
   return `Settings, from the environment or a .env file:\n${lines.join('\n')}`
 }

@@ -1,7 +1,7 @@
 // Runs in every process. The kinds of values that settings have: what each accepts, in words and in code.
 import { Secret } from './secret.ts'
 
-/** What the text of a setting may be, and what it means. */
+/** What the text of a setting may be, and which value it means. */
 export interface Kind<Value> {
   /** What is accepted, in words. */
   readonly expected: string
@@ -32,7 +32,7 @@ export const nonEmptyText: Kind<string> = {
 }
 
 export const onOrOff: Kind<boolean> = {
-  expected: 'on, off',
+  expected: 'on or off',
   parse: (text) => (text === 'on' || text === 'off' ? { value: text === 'on' } : undefined),
 }
 
@@ -50,7 +50,7 @@ export const postgresUrl: Kind<DatabaseUrl> = {
   },
 }
 
-/** The origins of a list, or `undefined` for any. */
+/** The origins of a list; `undefined` for any. */
 export const origins: Kind<ReadonlySet<string> | undefined> = {
   expected: '* or a comma-separated list such as https://app.example.com',
   parse: (text) => {
@@ -72,7 +72,7 @@ export function integer(minimum: number, maximum: number): Kind<number> {
 
 export function choice<const Choice extends string>(choices: readonly Choice[]): Kind<Choice> {
   return {
-    expected: choices.join(', '),
+    expected: `one of ${choices.join(', ')}`,
     parse: (text) => {
       const value = choices.find((candidate) => candidate === text)
       return value === undefined ? undefined : { value }

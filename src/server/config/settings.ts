@@ -17,18 +17,19 @@ const JWT_SECRET_BYTES_MIN = 32
 export interface Setting<Value> {
   readonly kind: Kind<Value>
   readonly description: string
-  /** Written as in the environment. Without a default, a setting that is not set is `undefined`. */
+  /** Written as in the environment. A setting that has no default and is not set is `undefined`. */
   readonly default?: string
 }
 
 export const SETTINGS = {
   DATABASE_URL: {
     kind: postgresUrl,
-    description: 'PostgreSQL to use; when absent a local PostgreSQL is started in `DATA_DIR`',
+    description: 'PostgreSQL to use; without it, a local PostgreSQL is started in `DATA_DIR`',
   },
   JWT_SECRET: {
     kind: secretText(JWT_SECRET_BYTES_MIN),
-    description: 'Key that signs tokens (HS256); required with `DATABASE_URL`, else made and kept',
+    description:
+      'Key that signs tokens (HS256); required with `DATABASE_URL`, otherwise made and kept in `DATA_DIR`',
   },
   JWT_EXPIRATION_HOURS: {
     kind: integer(1, 8760),
@@ -43,17 +44,17 @@ export const SETTINGS = {
   SERVER_PORT: {
     kind: integer(0, 65_535),
     default: '8080',
-    description: 'Port to listen on; 0 takes a free one',
+    description: 'Port to listen on; 0 picks a free one',
   },
   LISTENERS: {
     kind: integer(1, 256),
     description:
-      'Listener processes on the port; by default one per CPU, quota included, or per two when PostgreSQL is on this machine',
+      'Listener processes on the port; by default one per CPU (within the CPU quota), or one per two CPUs when PostgreSQL is on this machine',
   },
   LOG_LEVEL: {
     kind: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
     default: 'info',
-    description: 'Least severe level that is logged; `debug` logs each request',
+    description: 'Least severe level that is logged; at `debug`, each request is logged',
   },
   CORS_ORIGINS: {
     kind: origins,
@@ -83,7 +84,7 @@ export const SETTINGS = {
   SHUTDOWN_TIMEOUT_MS: {
     kind: integer(0, 600_000),
     default: '15000',
-    description: 'Longest time a drain may take before requests still in flight are cut off',
+    description: 'Longest time that a drain may take before requests in flight are cut off',
   },
   DRAIN_DELAY_MS: {
     kind: integer(0, 600_000),
@@ -98,19 +99,18 @@ export const SETTINGS = {
   DB_QUEUE: {
     kind: integer(1, 100_000),
     default: '1000',
-    description:
-      'Calls per listener that PostgreSQL has not answered yet, waiting or in flight; further ones get 503',
+    description: 'Database calls per listener that may wait or be in flight; further ones get 503',
   },
   DB_BATCHING: {
     kind: onOrOff,
     default: 'on',
     description:
-      'Whether calls that wait at the same moment share a statement; `off` for comparisons',
+      'Whether database calls that wait at the same moment share a statement; `off` is for comparisons',
   },
   DB_STATEMENT_TIMEOUT_MS: {
     kind: integer(100, 600_000),
     default: '5000',
-    description: 'Longest time PostgreSQL may spend on one statement',
+    description: 'Longest time that PostgreSQL may spend on one statement',
   },
   PASSWORD_THREADS: {
     kind: integer(1, 64),
@@ -120,12 +120,13 @@ export const SETTINGS = {
   PASSWORD_QUEUE: {
     kind: integer(1, 10_000),
     default: '32',
-    description: 'Logins and registrations per listener that may wait for a thread; then 503',
+    description:
+      'Logins and registrations per listener that may wait for a thread; further ones get 503',
   },
   DATA_DIR: {
     kind: nonEmptyText,
     default: '.taskapi',
-    description: 'Folder of the local PostgreSQL and the kept secret',
+    description: 'Folder of the local PostgreSQL and of the secret that is kept',
   },
 } as const satisfies Record<string, Setting<unknown>>
 

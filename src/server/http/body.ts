@@ -1,4 +1,4 @@
-// Runs in listeners. Receives the body of a request: no more of it than the limits allow, and never without a count.
+// Runs in listeners. Receives the body of a request within the limits, and counts every byte that it holds.
 import { isUtf8 } from 'node:buffer'
 import type { TObject } from '@sinclair/typebox'
 import { type Exchange, type Step, WAITS } from './exchange.ts'
@@ -8,7 +8,7 @@ import { checked, compileValidator } from './validate.ts'
 const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*(?:utf-8|"utf-8")\s*)?$/i
 /** A body over the limit is read and thrown away up to this many times the limit, so that the client sees its 413. */
 const DISCARD_FACTOR = 16
-/** Bytes held of bodies that arrive in pieces, per listener. */
+/** Bytes that a listener holds at most of bodies that arrive in pieces. */
 const HELD_BYTES_MAX = 32 * 1024 * 1024
 
 /** Throws unless the body is plain JSON. */
@@ -21,7 +21,7 @@ export function checkMediaType({ head: { contentType, contentEncoding } }: Excha
   }
 }
 
-/** Makes the step that waits for the whole body, parses and checks it. */
+/** Makes the step that waits for the whole body, parses it and checks it. */
 export function receiveBody(schema: TObject): Step {
   const validator = compileValidator(schema)
   const take = (exchange: Exchange, piece: ArrayBuffer, isLast: boolean) => {
@@ -46,7 +46,7 @@ export function receiveBody(schema: TObject): Step {
   }
 }
 
-/** The whole body with its last piece, valid as long as `piece` is. Throws when it is too large or too many are held. */
+/** Returns the whole body with its last piece; it is valid as long as `piece` is. Throws when a limit is exceeded. */
 function addPiece(exchange: Exchange, piece: ArrayBuffer, isLast: boolean): Buffer | undefined {
   const { bodyBytesMax } = exchange.host.options
   exchange.bodyBytes += piece.byteLength

@@ -12,9 +12,9 @@ import { Problem, shed } from './problem.ts'
 import type { Call } from './route.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
 
-/** What is echoed and logged can neither split a header or a line, nor be an e-mail address. */
+/** An id that is echoed and logged must neither split a header or a line, nor be an e-mail address. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
-// Every JSON answer varies, whether this one was compressed or not.
+// Every JSON answer says that it varies, whether this one was compressed or not.
 const CONTENT_JSON = `${CRLF}content-type: application/json${CRLF}vary: Accept-Encoding`
 
 const NO_PIECES: readonly Buffer[] = []
@@ -22,7 +22,7 @@ const NO_PIECES: readonly Buffer[] = []
 /** Returned by a step that calls `resume` when it has what it waits for. */
 export const WAITS = Symbol('waits')
 
-/** One event in the life of a request. What it throws is answered instead. */
+/** One event in the life of a request. What it throws becomes the answer. */
 export type Step = (exchange: Exchange) => typeof WAITS | void
 
 export interface HostOptions {
@@ -33,7 +33,7 @@ export interface HostOptions {
   requestTimeoutMs: number
   /** The caller that an `Authorization` header names. Throws a `Problem`. */
   authenticate(authorization: string): string
-  /** What clients are told of a failure. */
+  /** What clients receive for whatever was thrown. */
   translate(thrown: unknown): Problem
 }
 
@@ -75,14 +75,14 @@ export interface Outgoing {
   body: unknown
 }
 
-/** What the steps that read the request have made of it. */
+/** What the steps have read from the request. */
 export interface Received {
   params: unknown
   query: unknown
   body: unknown
 }
 
-/** One request and its answer. It is the call, too, that travels down to the statement. */
+/** One request and its answer. It is also the call that travels down to the statement. */
 export class Exchange implements Call {
   readonly host: Host
   readonly head: Head
@@ -93,14 +93,14 @@ export class Exchange implements Call {
   readonly deadlineMs: number
   readonly received: Received = { params: undefined, query: undefined, body: undefined }
   caller: string | undefined
-  /** True once it was answered or aborted. */
+  /** True once it has been answered or aborted. */
   ended = false
-  /** The request as uWebSockets.js has it, until the first step that waits. */
+  /** The request of uWebSockets.js, which is valid until the first step that waits. */
   request: HttpRequest | undefined
   bodyBytes = 0
-  /** Copies of what has come of the body, counted in `host.heldBytes`. */
+  /** Copies of the pieces of the body that have arrived, counted in `host.heldBytes`. */
   pieces: readonly Buffer[] = NO_PIECES
-  /** Set when what follows on this connection cannot be trusted to be a request: it is closed with the answer. */
+  /** Set when what follows on this connection may not be a request: the connection is closed with the answer. */
   untrusted: Problem | undefined
   outgoing: Outgoing | undefined
   payload: string | Buffer | undefined
@@ -129,7 +129,7 @@ export class Exchange implements Call {
     this.deadlineMs = this.startedAtMs + host.options.requestTimeoutMs
   }
 
-  /** Takes step after step, up to one that waits. Never throws. */
+  /** Runs step after step, up to one that waits. Never throws. */
   proceed(): void {
     try {
       for (let step = this.#steps[this.#at]; step; step = this.#steps[this.#at]) {
@@ -144,7 +144,7 @@ export class Exchange implements Call {
     }
   }
 
-  /** Goes on behind the step that waited, unless nobody waits for the answer any more. */
+  /** Goes on after the step that waited, unless nobody waits for the answer any more. */
   resume(): void {
     if (!this.ended) this.proceed()
   }
@@ -192,7 +192,7 @@ export class Exchange implements Call {
     })
   }
 
-  /** Lets go of what has come of the body. */
+  /** Drops the pieces of the body that have arrived. */
   release(): void {
     for (const piece of this.pieces) this.host.heldBytes -= piece.byteLength
     this.pieces = NO_PIECES
@@ -221,7 +221,7 @@ export class Exchange implements Call {
     const { lifecycle, allowedOrigins } = this.host.options
     const response = this.#response
     if (outgoing.status !== 200) response.writeStatus(statusLine(outgoing.status))
-    // Ready-made lines in one call: crossing into C++ costs more than the bytes.
+    // All lines go in one call, ready-made: crossing into C++ costs more than the bytes.
     const type = payload === undefined ? '' : CONTENT_JSON
     const cors = corsLines(allowedOrigins, this.head.origin)
     response.writeHeader('x-request-id', this.requestId + type + cors + outgoing.headers)
@@ -230,8 +230,8 @@ export class Exchange implements Call {
       response.end(payload, close)
       return
     }
-    // HEAD says how long the body would be (RFC 9110, 9.3.2); on a 204 the length is forbidden (8.6). It is a header of
-    // ours, because with an argument endWithoutBody never counts the response as done.
+    // HEAD says how long the body would be (RFC 9110, 9.3.2); on a 204 the length is forbidden (8.6). We write the
+    // header ourselves, because endWithoutBody never counts the response as done when it is given a length.
     if (payload !== undefined) {
       response.writeHeader('content-length', String(Buffer.byteLength(payload)))
     }
@@ -263,5 +263,8 @@ function lateness(exchange: Exchange): Problem {
     exchange.untrusted = new Problem('request_timeout', 'The body did not arrive in time')
     return exchange.untrusted
   }
-  return shed('deadline_exceeded', 'No answer in time; a write may have happened')
+  return shed(
+    'deadline_exceeded',
+    'The request was not answered in time; a write may have happened',
+  )
 }

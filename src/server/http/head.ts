@@ -1,4 +1,4 @@
-// Runs in listeners. The head of a request: what is read of it while uWebSockets.js still has it, and what is refused.
+// Runs in listeners. Reads the head of a request while uWebSockets.js still has it, and refuses what is unacceptable.
 import { invalidRequest, Problem } from './problem.ts'
 import type { HttpRequest } from './uws.ts'
 
@@ -22,7 +22,7 @@ export class Head {
   untrusted: Problem | undefined
 }
 
-/** Copies the head, which is gone as soon as the handler's call returns. */
+/** Copies the head, which uWebSockets.js keeps only until the handler's call returns. */
 export function readHead(request: HttpRequest): Head {
   const head = new Head()
   head.method = request.getCaseSensitiveMethod()
@@ -32,7 +32,7 @@ export function readHead(request: HttpRequest): Head {
   return head
 }
 
-/** Throws what makes a request unacceptable whatever its route. */
+/** Throws when the request is unacceptable, whatever its route. */
 export function checkHead({ head }: { readonly head: Head }): void {
   if (head.untrusted) throw head.untrusted
   if (head.bytes > HEAD_BYTES_MAX) {
@@ -66,7 +66,8 @@ function captureHeader(name: string, value: string): void {
       break
     case 'content-length':
       // The parser uses the first of several lengths; behind a proxy that is request smuggling (uWebSockets #1501).
-      if (current.contentLength >= 0) current.untrusted = invalidRequest('Send one Content-Length')
+      if (current.contentLength >= 0)
+        current.untrusted = invalidRequest('Send only one Content-Length')
       current.contentLength = Number(value)
       break
     case 'transfer-encoding':

@@ -10,7 +10,7 @@ const VARY_ORIGIN = '\r\nvary: Origin'
 const PREFLIGHT =
   '\r\naccess-control-allow-headers: Authorization, Content-Type, X-Request-Id\r\naccess-control-max-age: 600'
 
-/** `undefined` for any, else the origins that a browser may call from. */
+/** The origins that a browser may call from; `undefined` for any. */
 export type AllowedOrigins = ReadonlySet<string> | undefined
 
 /** Header lines of a record; names and values must be free of CR and LF. */
@@ -22,7 +22,7 @@ export function headerLines(headers: Readonly<Record<string, string | undefined>
   return lines
 }
 
-/** RFC 9110, section 15. Of problems their table has the reasons; node:http has all, at 0.7 MB per process. */
+/** RFC 9110, section 15. Problems bring their own reasons; node:http has every reason, but costs 0.7 MB per process. */
 const STATUS_LINES = new Map([
   [200, '200 OK'],
   [201, '201 Created'],

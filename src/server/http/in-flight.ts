@@ -1,4 +1,4 @@
-// Runs in listeners. The requests that wait for their answer, and the end of their patience.
+// Runs in listeners. The requests that wait for their answer, and what ends them at their deadline.
 
 const SWEEP_MS = 100
 
@@ -40,11 +40,11 @@ export class InFlight<T extends Member<T>> {
     this.#size -= 1
   }
 
-  /** Gives each member that is past its deadline to `expire`, which must delete it. Until `close`. */
+  /** Until `close`, gives each member that is past its deadline to `expire`, which must delete it. */
   sweep(expire: (member: T) => void): void {
     this.#sweeper = setInterval(() => {
       const nowMs = performance.now()
-      // All members have the same patience, so the late ones stand in front.
+      // All members may wait equally long, so those that are late stand in front.
       while (this.#first && this.#first.deadlineMs < nowMs) expire(this.#first)
     }, SWEEP_MS).unref()
   }

@@ -67,5 +67,5 @@ function refuseMethod(allow: string): () => never {
 }
 
 function refusePath(): never {
-  throw notFound('no such path')
+  throw notFound('path')
 }

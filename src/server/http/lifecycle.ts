@@ -1,7 +1,7 @@
-// Runs in listeners. The one state of a listener, which only moves on.
+// Runs in listeners. The state of a listener, which only moves forward.
 
 /**
- * - `starting`: it accepts connections, and not every statement is prepared.
+ * - `starting`: it accepts connections, but not every statement is prepared yet.
  * - `ready`: it wants traffic.
  * - `draining`: readiness fails, and connections are refused or will be.
  * - `closing`: connections are refused, and each open one is closed with its next answer.
@@ -18,7 +18,7 @@ export class Lifecycle {
     return this.#state
   }
 
-  /** True when this moves the listener on; false when it is there already, or past it. */
+  /** True when this moves the listener forward; false when it is already there or further. */
   moveTo(state: ListenerState): boolean {
     if (STATES.indexOf(state) <= STATES.indexOf(this.#state)) return false
     this.#state = state

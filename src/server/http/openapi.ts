@@ -7,21 +7,21 @@ import type { Route } from './route.ts'
 type Json = Record<string, unknown>
 type AnyRoute = Route<never>
 
-/** What the document says of the service as a whole. */
+/** What the document says about the service as a whole. */
 export interface DocumentInfo {
   title: string
   version: string
   description: string
   license: { name: string; identifier: string }
-  /** Begins every versioned path; left out of operation ids. */
+  /** Every versioned path begins with it; operation ids leave it out. */
   prefix: string
 }
 
 const ProblemBody = Type.Object(
   {
     error: Type.String({ description: 'What is wrong, for a person' }),
-    code: Type.String({ description: 'What is wrong, for a program; stable' }),
-    request_id: Type.String({ description: 'Names this request in the log' }),
+    code: Type.String({ description: 'What is wrong, for a program; codes are stable' }),
+    request_id: Type.String({ description: 'Identifies this request in the log' }),
     errors: Type.Optional(
       Type.Array(
         Type.Object({
@@ -35,7 +35,7 @@ const ProblemBody = Type.Object(
   { $id: 'Problem' },
 )
 
-/** The OpenAPI 3.1 document of the routes: each entry is read off a declaration, nothing is written by hand. */
+/** The OpenAPI 3.1 document of the routes: each entry comes from a declaration, nothing is written by hand. */
 export function buildDocument(
   routes: readonly AnyRoute[],
   { prefix, ...info }: DocumentInfo,
@@ -126,7 +126,7 @@ function headerObjects(headers: Readonly<Record<string, string>>): Json {
   )
 }
 
-/** The codes a route can answer: its own, and what follows from its declaration. */
+/** The codes that a route can answer with: its own, and those that follow from its declaration. */
 function problemCodes(route: AnyRoute): ProblemCode[] {
   const codes: ProblemCode[] = [
     ...(route.problems ?? []),

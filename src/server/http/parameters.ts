@@ -4,7 +4,7 @@ import type { Step } from './exchange.ts'
 import { invalidRequest, type Problem } from './problem.ts'
 import { checked, compileValidator } from './validate.ts'
 
-/** Longer numbers would lose digits. */
+/** Longer integers would lose digits as JavaScript numbers. */
 const INTEGER = /^-?\d{1,15}$/
 
 /** Makes the step that checks the parameters of `path`, such as `/tasks/:id`. */

@@ -12,12 +12,12 @@ export const REPLY_STEPS: readonly Step[] = [encode, compress, leaveParser, send
 
 /**
  * What happens to a request of `route`, in this order; each step is made once, at the start. What a step throws is
- * translated to a problem, which takes the steps of a reply.
+ * translated to a problem, which then passes the steps of a reply.
  */
 export function stepsOf<Context>(route: Route<Context>, context: Context): readonly Step[] {
   return [
     checkHead,
-    // Before the body: bytes of a client that we do not know are never held.
+    // Before the body, so that bytes of a client that we do not know are never held.
     route.auth ? authenticate : [],
     route.params ? readParams(route.path, route.params) : [],
     route.query ? readQuery(route.query) : [],
@@ -52,7 +52,7 @@ function handle<Context>(route: Route<Context>, context: Context): Step {
     }
     reply.then(
       (value) => {
-        // A request that has missed its deadline is on its way out already.
+        // A request that has missed its deadline is already being answered.
         if (exchange.outgoing) return
         take(exchange, value)
         exchange.resume()

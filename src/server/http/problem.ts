@@ -1,11 +1,11 @@
-// Runs in listeners. What clients are told when a request fails.
+// Runs in listeners. What clients receive when a request fails.
 
 /** Every code that an answer can carry. Codes are stable: clients may rely on them. `about` is for the document. */
 export const PROBLEMS = {
   invalid_request: {
     status: 400,
     reason: 'Bad Request',
-    about: 'Something in the request is not valid; `errors` lists every field',
+    about: 'The request is not valid; `errors` lists every invalid field',
   },
   unauthorized: {
     status: 401,
@@ -15,23 +15,23 @@ export const PROBLEMS = {
   not_found: {
     status: 404,
     reason: 'Not Found',
-    about: 'There is no such thing, or it is not yours',
+    about: 'The resource does not exist, or belongs to somebody else',
   },
   method_not_allowed: {
     status: 405,
     reason: 'Method Not Allowed',
-    about: 'The path does not have this method; see `Allow`',
+    about: 'The path does not support this method; see `Allow`',
   },
   request_timeout: {
     status: 408,
     reason: 'Request Timeout',
     about: 'The body did not arrive in time',
   },
-  conflict: { status: 409, reason: 'Conflict', about: 'It exists already' },
+  conflict: { status: 409, reason: 'Conflict', about: 'The resource already exists' },
   length_required: {
     status: 411,
     reason: 'Length Required',
-    about: 'The body came in chunks, without Content-Length',
+    about: 'The body was sent in chunks, without Content-Length',
   },
   payload_too_large: {
     status: 413,
@@ -51,22 +51,22 @@ export const PROBLEMS = {
   internal: {
     status: 500,
     reason: 'Internal Server Error',
-    about: 'A fault of the service; the log has it under the request id',
+    about: 'A fault in the service; the log describes it under the request id',
   },
   overloaded: {
     status: 503,
     reason: 'Service Unavailable',
-    about: 'Too much is waiting; see `Retry-After`',
+    about: 'Too many requests are waiting; see `Retry-After`',
   },
   unavailable: {
     status: 503,
     reason: 'Service Unavailable',
-    about: 'Starting, draining, or without a database that can serve; see `Retry-After`',
+    about: 'The service is starting or draining, or its database cannot serve; see `Retry-After`',
   },
   deadline_exceeded: {
     status: 503,
     reason: 'Service Unavailable',
-    about: 'No answer in time; a write may have happened',
+    about: 'The request was not answered in time; a write may have happened',
   },
 } as const
 
@@ -78,7 +78,7 @@ export interface FieldError {
   message: string
 }
 
-/** A failure that clients are told about in full. */
+/** A failure whose message clients receive as it is. */
 export class Problem extends Error {
   override readonly name = 'Problem'
   readonly code: ProblemCode
@@ -125,7 +125,7 @@ export function notFound(what: string): Problem {
   return new Problem('not_found', `Not found: ${what}`)
 }
 
-/** A 503 that says when to come back. */
+/** A 503 that says when to try again. */
 export function shed(
   code: 'overloaded' | 'unavailable' | 'deadline_exceeded',
   message: string,

@@ -1,9 +1,9 @@
-// Runs in listeners. From a reply to the bytes of an answer.
+// Runs in listeners. Turns a reply into the bytes of an answer.
 import { type Exchange, WAITS } from './exchange.ts'
 import { CRLF } from './headers.ts'
 import { Ready } from './route.ts'
 
-/** Below this, gzip saves less than the one packet that the answer fits in. */
+/** A shorter answer fits into one packet anyway, so gzip would save nothing. */
 const GZIP_LENGTH_MIN = 1024
 /** Compressions in flight in the thread pool of a listener; further answers go out as they are. */
 const GZIP_MAX = 64
@@ -24,7 +24,7 @@ export function compress(exchange: Exchange): typeof WAITS | void {
     return undefined
   }
   host.compressions += 1
-  // Loaded when a client first wants it: most do not, and it takes half a megabyte.
+  // Loaded when a client first asks for it: most never do, and it takes half a megabyte.
   const { gzip, constants } = process.getBuiltinModule('node:zlib')
   gzip(payload, { level: constants.Z_BEST_SPEED }, (error, compressed) => {
     host.compressions -= 1
@@ -38,7 +38,7 @@ export function compress(exchange: Exchange): typeof WAITS | void {
 }
 
 /**
- * Waits until the parser is done with this request, where that matters: a connection that is not trusted must not be
+ * Waits, where it matters, until the parser is done with this request: a connection that is not trusted must not be
  * ended while the parser still reads from it (uWebSockets #1936), and an answer without a body is written correctly only
  * outside the handler's own call (uWebSockets #1855).
  */

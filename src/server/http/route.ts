@@ -4,30 +4,30 @@ import type { ProblemCode } from './problem.ts'
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
-/** A request as what serves it sees it: who asks, for how long, and under which name in the log. */
+/** What a handler knows about a request: who asks, until when, and its id in the log. */
 export interface Call {
   readonly requestId: string
   /** What `authenticate` made of the `Authorization` header; `undefined` on routes without `auth`. */
   readonly caller: string | undefined
   /** When the answer is no longer wanted, by `performance.now()`. */
   readonly deadlineMs: number
-  /** True once nobody waits: the request was answered, or its client has gone. */
+  /** True once nobody waits for the answer: it was sent, or the client has gone. */
   readonly ended: boolean
 }
 
-/** One way a route can answer well. */
+/** One successful answer of a route. */
 interface Response {
   description: string
   /** Absent when there is no body. */
   body?: TSchema
-  /** Headers of the answer, lower case, with what they say. */
+  /** Headers of the answer: lower-case names, and descriptions for the document. */
   headers?: Readonly<Record<string, string>>
 }
 
 type Responses = Readonly<Record<number, Response>>
 type Headers = Readonly<Record<string, string>>
 
-/** JSON that is written already, of a value of this type. */
+/** A value of this type that is already written as JSON. */
 export class Ready<Value> {
   declare readonly value: Value
   readonly json: string
@@ -82,7 +82,7 @@ interface Declaration<
   query?: Query
   body?: Body
   responses: Declared
-  /** Problems particular to this route; what every route can answer is added by the document. */
+  /** Problems particular to this route; the document adds those that any such route can have. */
   problems?: readonly ProblemCode[]
   /** Constant headers of every reply, lower case. */
   headers?: Headers

@@ -17,15 +17,15 @@ const NATIVE_HEAD_BYTES_MAX = 65_536
 
 /** Loads the newest version that this machine can load. Throws an error that says what is missing. */
 export function loadUws(): Uws {
-  // Read once, while the addon loads.
+  // The addon reads it once, while it loads.
   presetEnvironment('UWS_HTTP_MAX_HEADERS_SIZE', String(NATIVE_HEAD_BYTES_MAX))
   const load = createRequire(import.meta.url)
   const failures: string[] = []
   for (const name of CANDIDATES) {
     try {
-      // Its package is CommonJS: required, it does without the ESM loader and its memory.
+      // The package is CommonJS, and `require` saves the memory of the ESM loader.
       const uws = load(name) as Uws & { _cfg(key: string): void }
-      // No "uWebSockets: 20" header in every answer.
+      // Otherwise every answer has a header "uWebSockets: 20".
       uws._cfg('silent')
       return uws
     } catch (error) {
@@ -44,7 +44,7 @@ function explain(failures: string[]): string {
     `  found: Node ${version} (ABI ${versions.modules}), ${platform}-${arch}, glibc ${glibc}`,
     '  needed: Node 22, 24 or 26 with glibc 2.38 or newer, or Node 22 with glibc 2.27 or newer',
     '  fix: run it with Node 22 (npx -y -p node@22 -c "npm ci && npm start"), not on Alpine;',
-    '       after a change of the Node version run "npm ci" again',
+    '       after changing the version of Node, run "npm ci" again',
     ...failures.map((failure) => `  tried ${failure}`),
   ].join('\n')
 }

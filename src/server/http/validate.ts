@@ -50,7 +50,7 @@ export function compileValidator(schema: TSchema): Validator {
   }
 }
 
-/** The value, if it is valid. Throws `invalid_request` that names every invalid field. */
+/** Returns the value if it is valid. Otherwise throws an `invalid_request` that names every invalid field. */
 export function checked(validator: Validator, value: unknown, where: string): unknown {
   if (validator.check(value)) return value
   const errors = validator.errors(value)

@@ -4,7 +4,7 @@ import { type DestinationStream, type Logger, pino } from 'pino'
 
 export type { Logger } from 'pino'
 
-/** Bytes of lines that may wait for a slow reader of standard output; further lines are counted and dropped. */
+/** Bytes of lines that may wait for a slow reader of standard output; further lines are dropped, and counted. */
 const BUFFER_BYTES_MAX = 4 * 1024 * 1024
 /** Longest stack in a line: lines of several processes on one pipe stay whole up to 4 096 bytes. */
 const STACK_LENGTH_MAX = 2000
@@ -15,7 +15,7 @@ export interface LogOptions {
   level: string
   /** Names the process in every line. */
   role: string
-  /** What a line may hold of an error whose message or stack could quote user data; `undefined` for any other error. */
+  /** What a line may say about an error whose message or stack could quote user data; `undefined` for other errors. */
   describeError: (error: unknown) => Record<string, unknown> | undefined
 }
 
@@ -46,7 +46,7 @@ export function createLog({ level, role, describeError }: LogOptions): Log {
   })
   destination.on('drain', () => {
     if (dropped === 0) return
-    logger.warn({ dropped }, 'Log lines were dropped, nobody read standard output')
+    logger.warn({ dropped }, 'Log lines were dropped because nobody read standard output')
     dropped = 0
   })
   return { logger, close: () => closeDestination(destination) }
@@ -80,7 +80,7 @@ function openPretty(): DestinationStream | undefined {
 
 function serializeError(error: unknown, describe: LogOptions['describeError']): unknown {
   if (!(error instanceof Error)) return { message: String(error) }
-  // The stack repeats the message, so what has a description gets nothing else.
+  // The stack repeats the message, so an error that has a description is logged by its description alone.
   const described = describe(error)
   if (described) return described
   const stack = error.stack?.slice(0, STACK_LENGTH_MAX)

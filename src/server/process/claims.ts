@@ -2,13 +2,13 @@
 import { createServer, type Server } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Listeners of a supervisor that was killed need a moment to notice and let go. */
+/** When a supervisor is killed, its listeners need a moment to notice and to release the port. */
 const RELEASE_PATIENCE_MS = 3000
 const RETRY_MS = 50
 
 /**
- * Holds `name` for the life of this process; the kernel lets go of it however the process ends. Rejects when another
- * process holds it. Linux only (an abstract unix socket); elsewhere it does nothing.
+ * Holds `name` for the life of this process; the kernel releases it however the process ends. Rejects when another
+ * process holds it. Works on Linux only (an abstract unix socket); elsewhere it does nothing.
  */
 export async function claim(name: string): Promise<void> {
   if (process.platform !== 'linux') return

@@ -24,7 +24,7 @@ import type { Running } from './running.ts'
 const WARM_RETRY_MS = 250
 const DRAIN_POLL_MS = 20
 const COMPACT_DELAY_MS = 200
-/** Beyond this a statement takes longer without costing less per row. */
+/** With more calls, a statement takes longer without costing less per row. */
 const BATCH_CALLS_MAX = 128
 const CONNECT_TIMEOUT_MS = 5000
 
@@ -39,12 +39,12 @@ export interface Listener extends Running {
 }
 
 export interface StartOptions {
-  /** Whether the schema is brought up to date first; it needs the database, so what replaces a listener does not. */
+  /** Whether the schema is brought up to date first. That needs the database, so a replacement does not do it. */
   migrates: boolean
   signal: AbortSignal
 }
 
-/** Resolves when the listener accepts connections; with the database unreachable it accepts, but is not ready. */
+/** Resolves when the listener accepts connections; while the database is unreachable it accepts, but is not ready. */
 export async function startListener(
   config: Config,
   log: Logger,
@@ -100,12 +100,12 @@ export async function startListener(
     port: uws.us_socket_local_port(socket),
     refuse,
     drain: () => refuse().then(() => drain(resources)),
-    // The end of its process is the end of it.
+    // It ends with its process.
     terminate: () => undefined,
   }
 }
 
-/** What the settings say to the resources of a listener. */
+/** What the settings mean for the resources of a listener. */
 function contextOptions(config: Config, url: Secret, secret: Secret): ContextOptions {
   return {
     database: {
@@ -124,7 +124,7 @@ function contextOptions(config: Config, url: Secret, secret: Secret): ContextOpt
   }
 }
 
-/** Waits for a moment without requests, so that none waits for it. */
+/** Compacts the heap in a moment without requests, so that no request waits for it. */
 function compactSoon(host: Host): void {
   setTimeout(() => {
     if (host.inFlight.size === 0) compactHeap()
@@ -132,7 +132,7 @@ function compactSoon(host: Host): void {
   }, COMPACT_DELAY_MS).unref()
 }
 
-/** Made when first asked for: most listeners never are. */
+/** Makes the document when a client first asks for it: most listeners are never asked. */
 async function readDocument(): Promise<unknown> {
   const { buildDocument } = await import('../http/openapi.ts')
   return buildDocument(routes, { ...DOCUMENT_INFO, version: VERSION })
@@ -161,7 +161,7 @@ interface ConnectionCount {
   open: number
 }
 
-/** Counts connections and closes those over `limit`: running out of file descriptors would spin (uWebSockets #445). */
+/** Counts connections and closes those over `limit`: without file descriptors, the loop would spin (uWebSockets #445). */
 function countConnections(app: TemplatedApp, limit: number, log: Logger): ConnectionCount {
   const count: ConnectionCount = { open: 0 }
   let full = false
@@ -208,7 +208,7 @@ async function refuseConnections({ config, uws, socket, context, host, connectio
   uws.us_listen_socket_close(socket)
 }
 
-/** Connections must be refused by now: a client that is told to close would come back, to be reset. */
+/** Connections must already be refused: a client that is asked to close would reconnect, and then be reset. */
 async function drain({ config, app, context, host, connections }: Resources): Promise<boolean> {
   const { log, lifecycle } = context
   lifecycle.moveTo('closing')

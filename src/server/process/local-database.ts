@@ -58,13 +58,13 @@ async function claimFolder(folder: string): Promise<void> {
   } catch (error) {
     if (!isTaken(error)) throw error
     const fix = 'set DATA_DIR or DATABASE_URL'
-    throw new Error(`Cannot use "${folder}": another copy of taskapi does; ${fix}`, {
+    throw new Error(`Cannot use "${folder}": another copy of taskapi uses it; ${fix}`, {
       cause: error,
     })
   }
 }
 
-/** The secret of the folder, made on first use: written aside and renamed, so that it is whole or absent. */
+/** The secret of the folder, made on first use. It is written to a draft and renamed, so that it is whole or absent. */
 async function keepSecret(folder: string): Promise<Secret> {
   const path = join(folder, SECRET_FILE)
   const text = (await readKept(path)) ?? (await makeSecret(path))

@@ -1,4 +1,4 @@
-// Runs in every process. One life: start, then drain at the first stop, or terminate at the second. Besides main.ts the
+// Runs in every process. The life of a process: it starts, drains at the first stop, and terminates at the second. The
 // only file that handles signals and ends the process.
 import { describeError } from '../../db/failures.ts'
 import type { ListenerMessage, SupervisorMessage } from '../../workers/messages.ts'
@@ -7,9 +7,9 @@ import { createLog, type Log } from '../observe/log.ts'
 import type { Listener } from './listener.ts'
 import type { Running } from './running.ts'
 
-/** sysexits.h: the configuration is not usable. */
+/** From sysexits.h: the configuration is not usable. */
 const EX_CONFIG = 78
-/** npm passes a terminal's Ctrl-C on to a process that has got it already: within this time it is the same signal. */
+/** npm passes a terminal's Ctrl-C on to a process that already has it: within this time, a second signal is an echo. */
 const ECHO_MS = 300
 
 /**
@@ -29,7 +29,7 @@ export async function runService(entry: string): Promise<void> {
   })
 }
 
-/** One listener of a supervisor, which this process is connected to. */
+/** One listener; this process is connected to its supervisor. */
 export async function runListener({ migrates }: { migrates: boolean }): Promise<void> {
   const config = readConfigOrExit()
   const log = openLog(config, 'listener')
@@ -37,7 +37,7 @@ export async function runListener({ migrates }: { migrates: boolean }): Promise<
   // A terminal sends Ctrl-C to the whole group; the supervisor decides.
   process.on('SIGINT', () => undefined)
   const onStopAsked = (stop: () => void) => {
-    // Only the supervisor cuts a drain short, by killing: here a second request to stop is never more than an echo.
+    // Only the supervisor cuts a drain short, by killing this process: a second request to stop is always an echo.
     let stopping = false
     const stopOnce = () => {
       if (!stopping) stop()
@@ -81,7 +81,7 @@ export async function runCommand(command: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Starts, and drains at the first stop; a second one that is not an echo of the first ends at once. */
+/** Starts, and drains at the first stop. A second stop that is not an echo of the first ends the process at once. */
 async function run(
   log: Log,
   onStopAsked: (stop: () => void) => void,

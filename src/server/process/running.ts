@@ -1,4 +1,4 @@
-// Runs in every process. What a start gives back, and how several of them end.
+// Runs in every process. What a start returns, and how several of them end.
 
 /** Something that has been started and can be stopped. */
 export interface Running {

@@ -13,7 +13,7 @@ export interface ServiceOptions {
   signal: AbortSignal
 }
 
-/** Rejects when a step fails or `signal` aborts; what earlier steps had started is stopped first. */
+/** Rejects when a step fails or `signal` aborts; before that, it stops what earlier steps have started. */
 export async function startService(config: Config, options: ServiceOptions): Promise<Running> {
   const { log, signal } = options
   const started: Running[] = []

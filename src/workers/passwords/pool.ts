@@ -5,9 +5,9 @@ import type { Piscina } from 'piscina'
 import type { PasswordTask } from '../messages.ts'
 import { PASSWORD_COSTS } from './costs.ts'
 
-/** Costs of new hashes, as a PHC string writes them. */
+/** Costs of new hashes, as they are written in a PHC string. */
 const CURRENT_COSTS = `m=${PASSWORD_COSTS.memoryCost},t=${PASSWORD_COSTS.timeCost},p=${PASSWORD_COSTS.parallelism}`
-/** Highest costs accepted from a stored hash: they decide what a verification takes. */
+/** Highest costs accepted from a stored hash, because they decide how much work a verification takes. */
 const MEMORY_KIB_MAX = 65_536
 const PASSES_MAX = 10
 const LANES_MAX = 4
@@ -16,12 +16,12 @@ const IDLE_TIMEOUT_MS = 30_000
 const THREAD_FILE = new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href
 const PHC_STRING = /^\$argon2id\$v=19\$(m=(\d+),t=(\d+),p=(\d+))\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/
 
-/** Thrown instead of letting one more password wait. */
+/** Thrown when no more passwords may wait. */
 export class PasswordPoolFullError extends Error {
   override readonly name = 'PasswordPoolFullError'
 }
 
-/** Thrown to a password whose turn came when nobody waited for it any more. */
+/** Thrown when the turn of a password comes and nobody waits for it any more. */
 export class CallOverError extends Error {
   override readonly name = 'CallOverError'
 }
@@ -64,8 +64,8 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   let running = 0
 
   /**
-   * Passwords wait here and not in Piscina's own queue, which would also run those whose clients have left, and can give
-   * up a running one only by killing its thread.
+   * Passwords wait here and not in Piscina's own queue, because that would also run those whose clients have left, and
+   * can give up a running one only by killing its thread.
    */
   function run(call: Call, task: PasswordTask): Promise<unknown> {
     return new Promise((resolve, reject) => {
@@ -132,7 +132,7 @@ export function needsRehash(hash: string): boolean {
   return PHC_STRING.exec(hash)?.[1] !== CURRENT_COSTS
 }
 
-/** Throws when a stored hash is not Argon2id or asks for more work than any hash of ours. */
+/** Throws when a stored hash is not Argon2id or asks for more work than any of our hashes. */
 function checkCosts(hash: string): void {
   const [, , memory, passes, lanes] = PHC_STRING.exec(hash) ?? []
   const sane =
