@@ -1,7 +1,13 @@
 // Runs in listeners. The socket to PostgreSQL: TCP or unix, with TLS where the address asks for it.
+import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { connect as connectPlain, isIP, type NetConnectOpts, type Socket } from 'node:net'
-import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls'
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  connect as connectTls,
+  type PeerCertificate,
+} from 'node:tls'
 import { type Host, socketPath, type TlsOptions } from '../address.ts'
 import { ConnectionError, violation } from './error.ts'
 import { SSL_REQUEST } from './protocol.ts'
@@ -136,13 +142,22 @@ async function readTlsOptions(tls: TlsOptions, name: string): Promise<Connection
   return {
     rejectUnauthorized: verified,
     checkServerIdentity: (_name, certificate) =>
-      tls.mode === 'verify-full' ? checkServerIdentity(name, certificate) : undefined,
+      tls.mode === 'verify-full' ? checkIdentity(name, certificate) : undefined,
     // Server Name Indication has no IP addresses.
     ...(isIP(name) === 0 ? { servername: name } : {}),
     ...(verified && roots && roots !== 'system' ? { ca: await readPem('sslrootcert', roots) } : {}),
     ...(certificateFile ? { cert: await readPem('sslcert', certificateFile) } : {}),
     ...(keyFile ? { key: await readPem('sslkey', keyFile) } : {}),
   }
+}
+
+/** Node's own check of IPv6 addresses compares texts, of which each address has several. */
+function checkIdentity(name: string, certificate: PeerCertificate): Error | undefined {
+  if (isIP(name) === 0) return checkServerIdentity(name, certificate)
+  const [address = name] = name.split('%')
+  if (new X509Certificate(certificate.raw).checkIP(address) !== undefined) return undefined
+  const text = `The certificate of PostgreSQL is not for ${name}`
+  return new ConnectionError('ERR_TLS_CERT_ALTNAME_INVALID', text)
 }
 
 /** Read for each connection, because certificates that live for days are replaced in place. */
