@@ -53,6 +53,8 @@ export class Connection {
   /** True while the socket holds bytes that PostgreSQL has not taken. */
   #blocked = false
   #flushComes = false
+  /** True while answers are handed out: what is called then is sent behind them, so that none can be its answer. */
+  #reading = false
   #paused = false
   #watch: NodeJS.Timeout | undefined
   #answeredBefore = -1
@@ -76,11 +78,14 @@ export class Connection {
     const { reader, wire } = parts
     wire.onEnd = (error) => this.destroy(error)
     wire.onBytes = (bytes, length) => {
+      this.#reading = true
       try {
         reader.feed(bytes, length)
       } catch (error) {
         this.destroy(error as Error)
       }
+      this.#reading = false
+      this.#flush()
     }
   }
 
@@ -193,6 +198,7 @@ export class Connection {
     const idle = this.#replies.inFlight === 0
     this.#replies.add(kind, statement, sink)
     if (this.#watch === undefined) this.#startWatch()
+    if (this.#reading) return
     if (idle) this.#flush()
     else if (!this.#flushComes) {
       this.#flushComes = true
