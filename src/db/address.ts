@@ -2,6 +2,7 @@
 import { isIP, isIPv6 } from 'node:net'
 import { userInfo } from 'node:os'
 import { parse } from 'pg-connection-string'
+import { checkParameters, invalid, NOT_ENCODED } from './address-parameters.ts'
 
 export const TLS_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
 export type TlsMode = (typeof TLS_MODES)[number]
@@ -42,70 +43,8 @@ const DEFAULT_PORT = 5432
 const PORT_MAX = 65_535
 const SCHEME = /^(postgres|postgresql):\/\//
 const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?$/
-/** A zone such as `%eth0` may follow a link-local address. */
-const SOCKET_FOLDER = /^\/[^\0]*$/
 /** The name of a unix socket may have 107 bytes on Linux, 103 on macOS. */
 const SOCKET_PATH_BYTES_MAX = 103
-const PARAMETER_NAME = /^[A-Za-z_][A-Za-z0-9_.]{0,62}$/
-
-/** libpq's, that change nothing here. */
-const WITHOUT_EFFECT = new Set([
-  'fallback_application_name',
-  'gssencmode',
-  'gsslib',
-  'keepalives',
-  'keepalives_count',
-  'keepalives_idle',
-  'keepalives_interval',
-  'krbsrvname',
-  'sslcompression',
-  'sslsni',
-  'tcp_user_timeout',
-])
-
-/** Of Prisma, SQLAlchemy, JDBC, Vercel, Supabase and node-postgres. */
-const OF_OTHER_TOOLS = new Set([
-  'connection_limit',
-  'max_idle_connection_lifetime',
-  'pgbouncer',
-  'pool_mode',
-  'pool_timeout',
-  'poolsize',
-  'pool_size',
-  'prepareThreshold',
-  'prepared_statements',
-  'prepared_statement_cache_queries',
-  'reWriteBatchedInserts',
-  'serverVersion',
-  'single_use_connections',
-  'socket_timeout',
-  'sslaccept',
-  'statement_cache_size',
-  'supa',
-  'uselibpqcompat',
-  'workaround',
-])
-
-const UNDERSTOOD = new Set([
-  'application_name',
-  'channel_binding',
-  'client_encoding',
-  'connect_timeout',
-  'dbname',
-  'host',
-  'options',
-  'password',
-  'port',
-  'schema',
-  'ssl',
-  'sslcert',
-  'sslkey',
-  'sslmode',
-  'sslnegotiation',
-  'sslrootcert',
-  'target_session_attrs',
-  'user',
-])
 
 interface UrlParts {
   userinfo: string
@@ -120,8 +59,8 @@ interface UrlParts {
 export function readAddress(url: string): Address {
   const parts = cutUrl(url)
   const hosts = readHosts(parts)
-  const ignored = checkNames(parts)
   const { parameters } = parts
+  const ignored = checkParameters(parameters, parts.suspicious)
   const { user, password } = readCredentials(parts)
   return {
     hosts,
@@ -151,29 +90,33 @@ function cutUrl(url: string): UrlParts {
   const queryAt = behind.indexOf('?')
   const path = queryAt < 0 ? behind : behind.slice(0, queryAt)
   const query = queryAt < 0 ? '' : behind.slice(queryAt + 1)
+  // Part of a password, unless somebody has such a database and no user.
+  if (at < 0 && authority.includes(':') && path.includes('@')) throw invalid(NOT_ENCODED)
   return {
     userinfo: at < 0 ? '' : authority.slice(0, at),
     hosts: authority.slice(at + 1),
     database: path.slice(1),
     // A plus is a plus here, as for libpq.
     parameters: new Map(new URLSearchParams(query.replaceAll('+', '%2B'))),
-    suspicious: at < 0 && authority.includes(':') && behind.includes('@'),
+    suspicious: at < 0 && authority.includes(':') && query.includes('@'),
   }
 }
 
 function readHosts({ hosts, parameters, suspicious }: UrlParts): Host[] {
-  const hint = suspicious
-    ? 'user name and password must be percent-encoded'
-    : 'a host or port is not valid'
+  const hint = suspicious ? NOT_ENCODED : 'a host or port is not valid'
   const given = (parameters.get('host') || hosts).split(',').map((text) => cutHost(text, hint))
   const ports = parameters.get('port')?.split(',') ?? []
   if (ports.length > 1 && ports.length !== given.length) {
     throw invalid('it has another number of ports than of hosts')
   }
-  return given.map(({ name, port }, index) => ({
-    name: checkHostName(name, hint),
-    port: readPort(port || ports[index] || ports[0] || '', hint),
-  }))
+  return given.map(({ name, port }, index) => {
+    const host = {
+      name: checkHostName(name, hint),
+      port: readPort(port || ports[index] || ports[0] || '', hint),
+    }
+    socketPath(host)
+    return host
+  })
 }
 
 function cutHost(text: string, hint: string): { name: string; port: string } {
@@ -192,7 +135,7 @@ function cutHost(text: string, hint: string): { name: string; port: string } {
 
 function checkHostName(name: string, hint: string): string {
   if (name.startsWith('/')) {
-    if (!SOCKET_FOLDER.test(name)) throw invalid(hint)
+    if (name.includes('\0')) throw invalid(hint)
     return name
   }
   if (isIP(name) === 0 && !HOST_NAME.test(name)) throw invalid(hint)
@@ -206,7 +149,7 @@ function readPort(text: string, hint: string): number {
   return port
 }
 
-/** Where the unix socket of this host is; `undefined` when it is reached over TCP. */
+/** Where the unix socket of this host is; `undefined` when it is reached over TCP. Throws for too long a path. */
 export function socketPath({ name, port }: Host): string | undefined {
   if (!name.startsWith('/')) return undefined
   const path = `${name.replace(/\/+$/, '')}/.s.PGSQL.${port}`
@@ -214,35 +157,6 @@ export function socketPath({ name, port }: Host): string | undefined {
     throw invalid('the path of its unix socket is too long')
   }
   return path
-}
-
-/** Unknown names would otherwise be settings that go to the server, or wishes that are silently not met. */
-function checkNames({ parameters, suspicious }: UrlParts): string[] {
-  const ignored: string[] = []
-  for (const [name] of parameters) {
-    if (UNDERSTOOD.has(name)) continue
-    if (!WITHOUT_EFFECT.has(name) && !OF_OTHER_TOOLS.has(name)) {
-      throw invalid(unknownParameter(name, suspicious))
-    }
-    ignored.push(name)
-  }
-  if ((parameters.get('schema') ?? 'public') !== 'public') {
-    throw invalid('schema has no effect here: use options=-csearch_path%3Dname')
-  }
-  const encoding = parameters.get('client_encoding') ?? 'UTF8'
-  if (!/^(utf-?8|auto)$/i.test(encoding)) throw invalid('client_encoding can only be UTF8')
-  if ((parameters.get('sslnegotiation') ?? 'postgres') !== 'postgres') {
-    throw invalid('sslnegotiation can only be postgres')
-  }
-  if (parameters.get('gssencmode') === 'require') throw invalid('gssencmode cannot be require')
-  return ignored
-}
-
-function unknownParameter(name: string, suspicious: boolean): string {
-  if (suspicious || !PARAMETER_NAME.test(name)) {
-    return 'it has an unknown parameter; user name and password must be percent-encoded'
-  }
-  return `parameter ${name} is not supported; settings of PostgreSQL are given as options=-c%20name%3Dvalue`
 }
 
 function readCredentials({ userinfo, parameters }: UrlParts): { user: string; password?: string } {
@@ -259,7 +173,7 @@ function parseUserinfo(userinfo: string): { user?: string; password?: string } {
     return { ...(user ? { user } : {}), ...(password ? { password } : {}) }
   } catch {
     // The parser's error may hold what it could not read.
-    throw invalid('user name and password must be percent-encoded')
+    throw invalid(NOT_ENCODED)
   }
 }
 
@@ -340,8 +254,4 @@ function optional<Name extends string>(
   value: string | undefined,
 ): { [key in Name]?: string } {
   return value ? ({ [name]: value } as { [key in Name]?: string }) : {}
-}
-
-function invalid(reason: string): Error {
-  return new Error(`Cannot read DATABASE_URL: ${reason}`)
 }

@@ -52,6 +52,11 @@ export class Replies {
     return this.#calls.count
   }
 
+  /** Calls that PostgreSQL has before it. */
+  get sent(): number {
+    return this.#sent
+  }
+
   add(kind: CallKind, statement: Statement | undefined, sink: Sink): void {
     this.#calls.add({ kind, statement, sink })
   }
