@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { codeOf, open } from './conversations.ts'
+import { seededRandom } from './lies.ts'
 import {
   type Authority,
   type Certificate,
@@ -11,6 +12,7 @@ import {
   type OwnServer,
   startOwnServer,
 } from './own-server.ts'
+import { startProxy } from './proxy.ts'
 
 const ready = await hasOpenssl()
 const PASSWORD = 'pass word/@é1'
@@ -261,6 +263,56 @@ describe.skipIf(!ready)('against a server of its own (needs openssl)', () => {
         (await refusal(url('scram_user', 'sslmode=require&channel_binding=require'))).code,
       ).toBe('AUTHENTICATION_FAILED')
       await server.serve(certificate)
+    })
+  })
+
+  describe('a byte that changes on the way', () => {
+    /** What comes of a start in which a byte is changed: the answer to a query, or the code of the failure. */
+    async function startThrough(query: string, at: number, bits: number): Promise<string> {
+      const proxy = await startProxy(server.port, at, bits)
+      const address = url('scram_user', query).replace(`:${server.port}/`, `:${proxy.port}/`)
+      try {
+        const connection = await open(address, { connectTimeoutMs: 2000, answerTimeoutMs: 2000 })
+        const [[answer] = []] = await connection.query("select 'answer'")
+        connection.end()
+        return String(answer)
+      } catch (error) {
+        return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+      } finally {
+        proxy.close()
+      }
+    }
+
+    test.each(['sslmode=disable', 'sslmode=require'])(
+      'never lets a start with %s hang',
+      async (query) => {
+        const seed = Date.now() % 1_000_000_000
+        const random = seededRandom(seed)
+        const attempts = Array.from({ length: 150 }, () => [random(400), 1 << random(8)] as const)
+        const results: string[] = []
+        const worker = async () => {
+          for (let next = attempts.pop(); next; next = attempts.pop()) {
+            results.push(await startThrough(query, ...next))
+          }
+        }
+        await Promise.all(Array.from({ length: 10 }, worker))
+        const known =
+          /^(answer|PROTOCOL_VIOLATION|AUTHENTICATION_FAILED|CONNECT\w+|E[A-Z]+|ERR_\w+|[0-9A-Z]{5}|TLS_REFUSED)$/
+        expect(
+          results.filter((result) => !known.test(result)),
+          `seed ${seed}`,
+        ).toEqual([])
+        expect(results).toHaveLength(150)
+        expect(results.filter((result) => result !== 'answer').length).toBeGreaterThan(20)
+      },
+    )
+
+    test('in the exchange of SCRAM is found out', async () => {
+      // The proof of the server is the last message before it accepts us: 46 bytes, behind 9 of headers.
+      const start = 9 + 4 + 'SCRAM-SHA-256\0\0'.length - 4
+      for (let at = start; at < start + 9 + 84 + 9 + 46; at += 7) {
+        expect(await startThrough('sslmode=disable', at, 1)).not.toBe('answer')
+      }
     })
   })
 })

@@ -217,6 +217,7 @@ describe('texts', () => {
     }
     const outcomes = await Promise.all(texts.map((text) => call(connection, ECHO, text)))
     expect(outcomes.map(({ rows }) => rows[0]?.[0])).toEqual(texts)
+    expect((await call(connection, ECHO, 'half \ud83d')).rows).toEqual([['half \ufffd']])
   })
 
   test('may be larger than every buffer, alone and in a row', async () => {

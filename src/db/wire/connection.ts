@@ -50,7 +50,7 @@ export class Connection {
   readonly #outbox: Outbox
   readonly #limits: ConnectionLimits & { onClosed?: (error: Error) => void }
   readonly #flushLater: () => void
-  readonly #written: () => void
+  readonly #written: (error?: Error | null) => void
   #closed: Error | undefined
   /** True while the socket holds bytes that PostgreSQL has not taken. */
   #blocked = false
@@ -73,7 +73,9 @@ export class Connection {
       this.#flushComes = false
       this.#flushWhenDue()
     }
-    this.#written = () => {
+    this.#written = (error) => {
+      // The socket reports it as well, and that closes the connection.
+      if (error) return
       this.#blocked = false
       this.#flush()
     }
@@ -163,7 +165,9 @@ export class Connection {
   /** Says good-bye. Calls without an answer fail. */
   end(): void {
     if (!this.#closed && !this.#blocked) this.#socket.write(TERMINATE)
-    this.#close(new ConnectionError('CONNECTION_ENDED', 'The connection was ended here'), true)
+    const error = new ConnectionError('CONNECTION_ENDED', 'The connection was ended here')
+    // What PostgreSQL does not read would keep the socket open for ever.
+    this.#close(error, !this.#blocked)
   }
 
   /** Ends the connection at once; every call without an answer fails with `error`. */

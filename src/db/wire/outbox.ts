@@ -54,7 +54,10 @@ export class Outbox {
     bytes[at + 3] = value
   }
 
-  /** Appends a text as UTF-8, without length or end. Throws for one with a NUL, which PostgreSQL cannot keep. */
+  /**
+   * Appends a text as UTF-8, without length or end; half a surrogate pair becomes U+FFFD. Throws for one with a NUL,
+   * which PostgreSQL cannot keep.
+   */
   text(value: string): void {
     const units = value.length
     if (units <= LOOP_UNITS_MAX) {

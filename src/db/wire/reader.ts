@@ -32,6 +32,7 @@ export class MessageReader {
 
   /** Takes the first `end` bytes. Throws when they cannot be messages. */
   feed(bytes: Buffer, end: number): void {
+    if (this.#stopped) return
     let at = this.#carried > 0 ? this.#completeCarried(bytes, end) : 0
     while (!this.#stopped && end - at >= HEADER_BYTES) {
       const next = at + this.#messageBytes(bytes, at)
