@@ -4,7 +4,27 @@ import type { Sink } from '../../src/db/wire/calls.ts'
 import type { Connection } from '../../src/db/wire/connection.ts'
 import { type OpenOptions, openConnection } from '../../src/db/wire/open.ts'
 import type { Parameter } from '../../src/db/wire/parameters.ts'
-import type { Statement } from '../../src/db/wire/statement.ts'
+import { declareStatement, type Statement } from '../../src/db/wire/statement.ts'
+import { ANY, INT4, TEXT } from '../../src/db/wire/types.ts'
+
+export const ECHO = declareStatement({
+  name: 'echo',
+  text: 'select $1::text',
+  parameters: [TEXT],
+  columns: [TEXT],
+})
+export const SLEEP = declareStatement({
+  name: 'sleep',
+  text: 'select pg_sleep($1)::text',
+  parameters: [ANY],
+  columns: [TEXT],
+})
+export const SERIES = declareStatement({
+  name: 'series',
+  text: 'select i::text, null::text from generate_series(1, $1::int4) i',
+  parameters: [INT4],
+  columns: [TEXT, TEXT],
+})
 
 export const LIMITS = {
   connectTimeoutMs: 5000,
