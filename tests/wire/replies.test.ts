@@ -177,13 +177,19 @@ describe('legal are', () => {
 })
 
 describe('nobody gets an answer from', () => {
-  test.each<[string, CallKind, Statement | undefined, Buffer[]]>([
+  test.each<[string, CallKind, Statement | undefined, Buffer[], rows?: number]>([
     ['a row with a column less', 'execute', PAIR, [bound, dataRow('0001', '00000001', '61')]],
     [
       'a row with a column more',
       'execute',
       PAIR,
       [bound, dataRow('0003', '00000000', '00000000', '00000000')],
+    ],
+    [
+      'a row that counts a column more than it has',
+      'execute',
+      PAIR,
+      [bound, dataRow('0003', '00000001', '61', 'ffffffff')],
     ],
     ['a row without its columns', 'execute', PAIR, [bound, dataRow('0002')]],
     ['a row without its last column', 'execute', PAIR, [bound, dataRow('0002', '00000001', '61')]],
@@ -223,12 +229,13 @@ describe('nobody gets an answer from', () => {
     ['a row behind an error', 'execute', PAIR, [bound, report('E', 'ERROR', '22012'), row]],
     ['a row while a statement is prepared', 'prepare', PAIR, [parsed, row]],
     ['a row of a query before its description', 'query', undefined, [row]],
-    ['fewer rows than were counted', 'execute', PAIR, [bound, row, complete('SELECT 2'), READY]],
+    ['fewer rows than were counted', 'execute', PAIR, [bound, row, complete('SELECT 2'), READY], 1],
     [
       'more rows than were counted',
       'execute',
       PAIR,
       [bound, row, row, complete('SELECT 1'), READY],
+      2,
     ],
     ['two ends', 'execute', PAIR, [bound, complete('SELECT 0'), complete('SELECT 0')]],
     ['an end without a zero', 'execute', PAIR, [bound, tagged('C', Buffer.from('SELECT 0'))]],
@@ -246,7 +253,7 @@ describe('nobody gets an answer from', () => {
     ['an error without an end', 'execute', PAIR, [tagged('E', Buffer.from('SERROR\0C22012\0'))]],
     ['an error that is cut', 'execute', PAIR, [tagged('E', Buffer.from('SERROR\0C22012'))]],
     ['readiness at once', 'execute', PAIR, [READY]],
-    ['readiness before the end', 'execute', PAIR, [bound, row, READY]],
+    ['readiness before the end', 'execute', PAIR, [bound, row, READY], 1],
     ['readiness of a query without a result', 'query', undefined, [READY]],
     [
       'readiness inside a transaction',
@@ -267,7 +274,7 @@ describe('nobody gets an answer from', () => {
     ['a description that nobody asked for', 'execute', PAIR, [bound, columns([25, 0], [25, 0])]],
     ['no data in place of rows', 'execute', PAIR, [bound, noData]],
     ['an empty statement with columns', 'execute', PAIR, [bound, tagged('I')]],
-    ['a suspended portal', 'execute', PAIR, [bound, row, tagged('s')]],
+    ['a suspended portal', 'execute', PAIR, [bound, row, tagged('s')], 1],
     ['a copy', 'query', undefined, [tagged('H', hex('00', '0000'))]],
     ['authentication', 'execute', PAIR, [bound, tagged('R', Buffer.alloc(4))]],
     ['another key', 'execute', PAIR, [bound, tagged('K', Buffer.alloc(8))]],
@@ -310,14 +317,12 @@ describe('nobody gets an answer from', () => {
       PAIR,
       [bound, tagged('D', Buffer.alloc(100_000))],
     ],
-  ])('%s', async (_, kind, statement, messages) => {
-    const { outcomes, code } = play([[kind, statement]], [...messages, complete('SELECT 0'), READY])
+  ])('%s', async (_, kind, statement, messages, rows = 0) => {
+    const { outcomes, code } = play([[kind, statement]], [...messages, complete('SELECT 1'), READY])
     expect(code).toBe('PROTOCOL_VIOLATION')
-    expect(await outcomes[0]).toMatchObject({
-      settled: 1,
-      sent: true,
-      error: { message: 'the end' },
-    })
+    const outcome = await outcomes[0]
+    expect(outcome).toMatchObject({ settled: 1, sent: true, error: { message: 'the end' } })
+    expect(outcome?.rows).toHaveLength(rows)
   })
 
   test.each<[string, Buffer[]]>([
