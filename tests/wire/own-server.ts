@@ -1,12 +1,14 @@
 // A PostgreSQL with TCP, TLS and passwords, for the tests that need those; the tests' common one has only a unix socket.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { chmod, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { X509Certificate } from 'node:crypto'
+import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { own, prepareBinaries, unprivilegedIdentity } from '../../src/db/local/binaries.ts'
+import { openWire } from '../../src/db/wire/socket.ts'
 
 const run = promisify(execFile)
 const START_MS_MAX = 30_000
@@ -72,7 +74,7 @@ export async function startOwnServer(
     serve: async (next) => {
       await placeCertificate(data, next)
       child.kill('SIGHUP')
-      await delay(200)
+      await serves(port, next)
     },
     stop: async () => {
       child.kill('SIGINT')
@@ -103,6 +105,20 @@ async function answering(child: ChildProcess): Promise<void> {
   })
   while (!log.includes('ready to accept connections')) {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(`No server:\n${log}`)
+    await delay(20)
+  }
+}
+
+/** PostgreSQL reads its files again some time after the signal. */
+async function serves(port: number, { certificateFile }: Certificate): Promise<void> {
+  const { raw } = new X509Certificate(await readFile(certificateFile))
+  const deadline = Date.now() + START_MS_MAX
+  for (;;) {
+    const host = { name: '127.0.0.1', port }
+    const { socket, certificate } = await openWire(host, { mode: 'require' }, () => undefined)
+    socket.destroy()
+    if (certificate?.equals(raw)) return
+    if (Date.now() > deadline) throw new Error('The server goes on with its old certificate')
     await delay(20)
   }
 }
@@ -213,4 +229,10 @@ export async function hasOpenssl(): Promise<boolean> {
     if (process.env.CI === 'true') throw error
     return false
   }
+}
+
+/** False where the machine has no IPv6, which may be so anywhere but in CI. */
+export function hasIpv6(): boolean {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  return process.env.CI === 'true' || addresses.some(({ address }) => address === '::1')
 }

@@ -4,6 +4,8 @@ import { connect, createServer, type Socket } from 'node:net'
 
 export interface Proxy {
   port: number
+  /** Resets every connection, as a firewall does that has forgotten it. */
+  reset(): void
   close(): void
 }
 
@@ -33,6 +35,9 @@ export async function startProxy(target: number, at: number, bits: number): Prom
   if (address === null || typeof address === 'string') throw new Error('No port')
   return {
     port: address.port,
+    reset: () => {
+      for (const socket of sockets) socket.resetAndDestroy()
+    },
     close: () => {
       server.close()
       for (const socket of sockets) socket.destroy()
