@@ -6,7 +6,6 @@
 import { rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
-import { changeDriver, DRIVER_CHANGES } from './driver-changes.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** As deep below the root as src/server, because root.ts finds the root from its own place. */
@@ -48,7 +47,6 @@ const STAND_INS = {
  */
 const KEPT_NAMES = { keepNames: { function: true, class: true } }
 
-let changes = 0
 const bundle = await rolldown({
   input: {
     main: `${ROOT}src/server/main.ts`,
@@ -62,18 +60,6 @@ const bundle = await rolldown({
     ),
   },
   plugins: [
-    {
-      name: 'changes of the driver',
-      transform: (code, id) => {
-        const changed = changeDriver(id, code)
-        if (changed !== undefined) changes += 1
-        return changed
-      },
-      buildEnd: () => {
-        if (changes !== DRIVER_CHANGES.length)
-          throw new Error('A file of postgres that driver-changes.ts changes is missing')
-      },
-    },
     {
       name: 'one byte per character',
       // V8 keeps a script in two bytes per character when any of them needs it.

@@ -38,8 +38,7 @@ export async function measureStages(
 }
 
 /**
- * One listener that writes its profile when it exits. It runs from its sources, so that functions have names, and with
- * the driver as it is in the bundle.
+ * One listener that writes its profile when it exits. It runs from its sources, so that files and functions have names.
  */
 function profiled(folder: string): ServerKind {
   const kind = ourService(ROOT, 'taskapi', { LISTENERS: '1' })
@@ -47,7 +46,6 @@ function profiled(folder: string): ServerKind {
   const flags = [
     // Those that the bundle is started with, between node and the entry.
     ...kind.command.slice(1, -1),
-    `--import=${join(ROOT, 'build/register-driver-changes.ts')}`,
     '--cpu-prof',
     `--cpu-prof-dir=${folder}`,
   ]

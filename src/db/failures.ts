@@ -23,6 +23,12 @@ export class CallExpiredError extends Error {
   override readonly name = 'CallExpiredError'
 }
 
+/** A connection gave an answer that does not belong to its call: nothing that it says can be trusted any more. */
+export class AnswerMismatchError extends Error {
+  override readonly name = 'AnswerMismatchError'
+  readonly code = 'ANSWER_MISMATCH'
+}
+
 /** Thrown when a statement violates a constraint whose meaning its operation knows. */
 export class ViolationError extends Error {
   override readonly name = 'ViolationError'
@@ -61,6 +67,19 @@ const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {
   EAI_AGAIN: 'unreachable',
   EPIPE: 'unreachable',
   ETIMEDOUT: 'unreachable',
+  // The connection said something that nobody can rely on, and was destroyed.
+  ANSWER_MISMATCH: 'unreachable',
+  SETTING_CHANGED: 'unreachable',
+  // The server is not one that may be used: another answers instead, or an administrator has to act.
+  AUTHENTICATION_FAILED: 'unreachable',
+  TLS_FILE: 'unreachable',
+  TLS_REFUSED: 'unreachable',
+  UNUSABLE_DATABASE: 'unreachable',
+  PROTOCOL_VIOLATION: 'unreachable',
+  REPLY_TOO_LARGE: 'unreachable',
+  STATEMENT_MISMATCH: 'unreachable',
+  SEND_QUEUE_FULL: 'busy',
+  INVALID_PARAMETER: 'refused',
   // The server is a standby that only reads: the primary is elsewhere by now.
   '25006': 'unreachable',
   // Too many connections: PostgreSQL has none left for us.
@@ -77,6 +96,9 @@ const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {
 /** By the first two characters of an SQLSTATE; classes that are not here are `refused`. */
 const FAILURE_OF_CLASS: Readonly<Record<string, Failure>> = {
   '08': 'unreachable',
+  // A password that was changed, a role or a database that is gone.
+  '28': 'unreachable',
+  '3D': 'unreachable',
   '40': 'retryable',
   // Insufficient resources: memory, disk.
   '53': 'busy',
@@ -97,7 +119,7 @@ export function classify(error: unknown): Failure | undefined {
  * when it is run alone.
  */
 export function isRefusal(error: unknown): boolean {
-  if (!isPostgresError(error)) return false
+  if (!isPostgresError(error) || isStale(error)) return false
   const failure = classify(error)
   return failure === 'refused' || failure === 'retryable' || error.code === LOCK_NOT_AVAILABLE
 }
@@ -110,6 +132,21 @@ export function explainViolation(
   const constraint = isPostgresError(error) ? error.constraint_name : undefined
   const violation = constraint === undefined ? undefined : violations[constraint]
   return violation && constraint ? new ViolationError(violation, constraint, error) : error
+}
+
+/**
+ * What PostgreSQL said about this connection and not about the statement: a plan that a change of the schema made stale, a
+ * prepared statement that somebody has thrown away.
+ */
+const STALE_CODES = new Set(['0A000', '26000', '42704'])
+/** A type or a table that a plan refers to has been made anew: PostgreSQL has no code of its own for it. */
+const INTERNAL_ERROR = 'XX000'
+const GONE = /^cache lookup failed|^could not open relation/
+
+/** True when the statement changed nothing, and can succeed on another connection. */
+export function isStale(error: unknown): boolean {
+  if (!isPostgresError(error)) return false
+  return STALE_CODES.has(error.code) || (error.code === INTERNAL_ERROR && GONE.test(error.message))
 }
 
 /**

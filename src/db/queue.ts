@@ -169,10 +169,7 @@ class Lane {
   }
 
   take(): WaitingCall[] {
-    const taken = this.waiting.take(this.#callsMax)
-    // One order everywhere, so that batches of two listeners cannot wait for each other's rows.
-    if (this.operation.rowOf) taken.sort((a, b) => (a.row < b.row ? -1 : 1))
-    return taken
+    return this.waiting.take(this.#callsMax)
   }
 }
 
@@ -198,6 +195,10 @@ class WaitingCall implements Waiting, BatchedCall {
     this.input = input
     this.resolve = resolve
     this.reject = reject
+  }
+
+  get deadlineMs(): number {
+    return this.#call.deadlineMs
   }
 
   isOver(nowMs: number): boolean {

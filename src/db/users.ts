@@ -1,7 +1,8 @@
 // Runs in listeners. The operations on accounts.
 import { newId } from './id.ts'
-import { type Operation, single } from './operation.ts'
+import { type Input, type Operation, type Reading, single } from './operation.ts'
 import type { Call, Queue } from './queue.ts'
+import { type Columns, isNull, readRow } from './row.ts'
 
 /** An account as clients see it; times are RFC 3339 UTC. */
 export interface User {
@@ -14,33 +15,52 @@ export interface Credentials extends User {
   password_hash: string
 }
 
+const USER = { id: 'uuid', email: 'text', created_at: 'timestamptz' } as const satisfies Columns
+const CREDENTIALS = { ...USER, password_hash: 'text' } as const satisfies Columns
+
+/** The row as an object, or nothing where it only says that there is none. */
+function firstRow<Row>(columns: Columns): Reading<Input, Row | undefined, Row | undefined> {
+  return {
+    start: undefined,
+    row: (_, bytes, fields) =>
+      isNull(fields, 1) ? undefined : (readRow(columns, bytes, fields) as Row),
+    end: (row) => row,
+  }
+}
+
 const operations = {
   insert: single({
     name: 'insert_user',
+    purpose: 'insert',
     parameters: { id: 'uuid', email: 'text', password_hash: 'text' },
     text: ({ id, email, password_hash }) => `
       insert into users (id, email, password_hash) values (${id}, ${email}, ${password_hash})
       on conflict do nothing
-      returning id, email, created_at`,
-    read: ([row]: readonly User[]) => row,
+      returning id, email::text, created_at`,
+    columns: USER,
+    reading: firstRow<User>(USER),
   }),
   findCredentials: single({
     name: 'find_credentials',
+    purpose: 'read',
     parameters: { email: 'text' },
     lookup: { index: 'users_email_key', by: ['lower(email)'] },
     text: ({ email }) => `
-      select id, email, created_at, password_hash from users where lower(email) = lower(${email})`,
-    read: ([row]: readonly Credentials[]) => row,
+      select id, email::text, created_at, password_hash::text from users where lower(email) = lower(${email})`,
+    columns: CREDENTIALS,
+    reading: firstRow<Credentials>(CREDENTIALS),
   }),
   // The old hash guards against a second login that has renewed it meanwhile.
   updatePasswordHash: single({
     name: 'update_password_hash',
+    purpose: 'change',
     parameters: { id: 'uuid', old_hash: 'text', new_hash: 'text' },
     lookup: { index: 'users_pkey', by: ['id'] },
     text: ({ id, old_hash, new_hash }) => `
       update users set password_hash = ${new_hash} where id = ${id} and password_hash = ${old_hash}
       returning id`,
-    read: (rows: readonly object[]) => rows.length > 0,
+    columns: { id: 'uuid' },
+    reading: firstRow<{ id: string }>({ id: 'uuid' }),
   }),
 }
 
@@ -66,14 +86,11 @@ export function findCredentials(
 }
 
 /** Replaces `oldHash`. False when it is no longer the one in force, which changes nothing. */
-export function updatePasswordHash(
+export async function updatePasswordHash(
   queue: Queue,
   call: Call,
   { userId, oldHash, newHash }: { userId: string; oldHash: string; newHash: string },
 ): Promise<boolean> {
-  return queue.run(call, operations.updatePasswordHash, {
-    id: userId,
-    old_hash: oldHash,
-    new_hash: newHash,
-  })
+  const input = { id: userId, old_hash: oldHash, new_hash: newHash }
+  return (await queue.run(call, operations.updatePasswordHash, input)) !== undefined
 }

@@ -9,6 +9,8 @@ export interface ClientOptions {
   connectTimeoutMs: number
   /** PostgreSQL run-time parameters, set when a connection starts. */
   parameters?: Record<string, string | number>
+  /** Called whenever a connection has ended. */
+  onClosed?: () => void
 }
 
 /**
@@ -33,6 +35,7 @@ export function openClient(url: string, options: ClientOptions): Sql {
     fetch_types: false,
     backoff: reconnectDelaySeconds,
     onnotice: () => undefined,
+    ...(options.onClosed ? { onclose: options.onClosed } : {}),
     types: {
       // The driver's own type turns times into Date, which has no microseconds.
       instant: { to: 1184, from: [1184], serialize: (text: string) => text, parse: formatInstant },

@@ -1,13 +1,5 @@
 // Runs in listeners. The socket to PostgreSQL: TCP or unix, with TLS where the address asks for it.
-import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { connect as connectPlain, isIP, type NetConnectOpts, type Socket } from 'node:net'
-import {
-  type ConnectionOptions,
-  checkServerIdentity,
-  connect as connectTls,
-  type PeerCertificate,
-} from 'node:tls'
+import { connect as connectPlain, type NetConnectOpts, type Socket } from 'node:net'
 import { type Host, socketPath, type TlsOptions } from '../address.ts'
 import { ConnectionError, violation } from './error.ts'
 import { SSL_REQUEST } from './protocol.ts'
@@ -122,6 +114,8 @@ async function secure(
   tls: TlsOptions,
   onSocket: (socket: Socket) => void,
 ): Promise<void> {
+  // Loaded for the first encrypted connection: it takes half a megabyte.
+  const { connectTls, readTlsOptions } = await import('./tls.ts')
   const options = await readTlsOptions(tls, name)
   // Reading the files took a while, in which the connection may have gone.
   if (plain.destroyed) throw closedByServer()
@@ -133,40 +127,6 @@ async function secure(
   await opened(wire, socket, 'secureConnect')
   wire.encrypted = true
   wire.certificate = socket.getPeerX509Certificate()?.raw
-}
-
-/** The certificate is checked against what the address says we connect to, be it a name or an IP address. */
-async function readTlsOptions(tls: TlsOptions, name: string): Promise<ConnectionOptions> {
-  const { rootCertificates: roots, certificateFile, keyFile } = tls
-  const verified = tls.mode === 'verify-ca' || tls.mode === 'verify-full'
-  return {
-    rejectUnauthorized: verified,
-    checkServerIdentity: (_name, certificate) =>
-      tls.mode === 'verify-full' ? checkIdentity(name, certificate) : undefined,
-    // Server Name Indication has no IP addresses.
-    ...(isIP(name) === 0 ? { servername: name } : {}),
-    ...(verified && roots && roots !== 'system' ? { ca: await readPem('sslrootcert', roots) } : {}),
-    ...(certificateFile ? { cert: await readPem('sslcert', certificateFile) } : {}),
-    ...(keyFile ? { key: await readPem('sslkey', keyFile) } : {}),
-  }
-}
-
-/** Node's own check of IPv6 addresses compares texts, of which each address has several. */
-function checkIdentity(name: string, certificate: PeerCertificate): Error | undefined {
-  if (isIP(name) === 0) return checkServerIdentity(name, certificate)
-  const [address = name] = name.split('%')
-  if (new X509Certificate(certificate.raw).checkIP(address) !== undefined) return undefined
-  const text = `The certificate of PostgreSQL is not for ${name}`
-  return new ConnectionError('ERR_TLS_CERT_ALTNAME_INVALID', text)
-}
-
-/** Read for each connection, because certificates that live for days are replaced in place. */
-async function readPem(name: string, file: string): Promise<Buffer> {
-  try {
-    return await readFile(file)
-  } catch (error) {
-    throw new ConnectionError('TLS_FILE', `Cannot read ${name} "${file}"`, error)
-  }
 }
 
 /** With several addresses behind a name, Node's error has no message. */

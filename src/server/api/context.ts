@@ -1,6 +1,6 @@
 // Runs in listeners. The long-lived resources of one listener, built in one place and closed in reverse order.
-import { openPool, type Pool, type PoolOptions } from '../../db/driver/pool.ts'
-import { type Operation, statementsOf } from '../../db/operation.ts'
+import type { Operation } from '../../db/operation.ts'
+import type { Pool } from '../../db/pool.ts'
 import { Queue, type QueueLimits } from '../../db/queue.ts'
 import {
   createPasswordPool,
@@ -27,7 +27,6 @@ export interface Context {
 }
 
 export interface ContextOptions {
-  database: PoolOptions
   queue: QueueLimits
   passwords: Omit<PasswordPoolOptions, 'onError'>
   tokens: TokenOptions
@@ -44,27 +43,17 @@ export const defineRoute = routesFor<Context>()
 
 export function createContext(
   options: ContextOptions,
-  parts: Pick<Context, 'log' | 'lifecycle' | 'document'>,
+  parts: Pick<Context, 'log' | 'lifecycle' | 'document' | 'database'>,
 ): Context {
-  const database = openPool(options.database)
   return {
     ...parts,
-    database,
-    queue: new Queue(database, options.queue),
+    queue: new Queue(parts.database, options.queue),
     passwords: createPasswordPool({
       ...options.passwords,
       onError: (err) => parts.log.error({ err }, 'Password pool failed'),
     }),
     tokens: createTokens(options.tokens),
   }
-}
-
-/** Connects, and prepares every statement on every connection. Rejects while the database is unreachable. */
-export function warmContext(
-  { database }: Context,
-  operations: readonly Operation<never>[],
-): Promise<void> {
-  return database.warm(statementsOf(operations))
 }
 
 export async function closeContext({ passwords, database }: Context): Promise<void> {

@@ -120,7 +120,7 @@ const readTasks = defineRoute({
       ...(after ? { after } : {}),
     })
     const body = new Ready<TaskRow[]>(page.json)
-    if (!page.last || page.count < limit) return { status: 200, body }
+    if (!page.last) return { status: 200, body }
     return { status: 200, headers: { link: nextLink(limit, status, page.last) }, body }
   },
 })
@@ -136,8 +136,9 @@ const createTask = defineRoute({
     201: { description: 'The new task', body: Task, headers: { location: 'URL of the task' } },
   },
   handle: async ({ queue }, call, { body }) => {
-    const task = await insertTask(queue, call, body)
-    return { status: 201, headers: { location: `/api/v1/tasks/${task.id}` }, body: task }
+    const { id, json } = await insertTask(queue, call, body)
+    const headers = { location: `/api/v1/tasks/${id}` }
+    return { status: 201, headers, body: new Ready<TaskRow>(json) }
   },
 })
 
@@ -153,7 +154,7 @@ const readTask = defineRoute({
   handle: async ({ queue }, call, { params }) => {
     const task = await findTask(queue, call, params.id)
     if (!task) throw notFound('task')
-    return { status: 200, body: task }
+    return { status: 200, body: new Ready<TaskRow>(task) }
   },
 })
 
@@ -170,7 +171,7 @@ const changeTask = defineRoute({
   handle: async ({ queue }, call, { params, body }) => {
     const task = await updateTask(queue, call, params.id, body)
     if (!task) throw notFound('task')
-    return { status: 200, body: task }
+    return { status: 200, body: new Ready<TaskRow>(task) }
   },
 })
 

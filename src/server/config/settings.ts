@@ -91,10 +91,17 @@ export const SETTINGS = {
     default: '0',
     description: 'Time between failing readiness and refusing connections, for load balancers',
   },
+  DB_CLIENT: {
+    kind: choice(['wire', 'postgres']),
+    default: 'wire',
+    description:
+      'What speaks to PostgreSQL for requests: our own `wire` client, or the `postgres` package under the same guards',
+  },
   DB_CONNECTIONS: {
     kind: integer(1, 100),
-    default: '2',
-    description: 'PostgreSQL connections per listener; statements are pipelined over them',
+    default: '3',
+    description:
+      'PostgreSQL connections per listener, by purpose: reads, inserts, changes; statements are pipelined over them',
   },
   DB_QUEUE: {
     kind: integer(1, 100_000),

@@ -30,9 +30,9 @@ type Headers = Readonly<Record<string, string>>
 /** A value of this type that is already written as JSON. */
 export class Ready<Value> {
   declare readonly value: Value
-  readonly json: string
+  readonly json: string | Buffer
 
-  constructor(json: string) {
+  constructor(json: string | Buffer) {
     this.json = json
   }
 }

@@ -1,14 +1,8 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { setTimeout as delay } from 'node:timers/promises'
-import {
-  type Context,
-  type ContextOptions,
-  closeContext,
-  createContext,
-  warmContext,
-} from '../api/context.ts'
+import { type Context, type ContextOptions, closeContext, createContext } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
-import { DOCUMENT_INFO, operations, routes } from '../api/routes.ts'
+import { DOCUMENT_INFO, routes } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import type { Secret } from '../config/secret.ts'
 import { Host } from '../http/exchange.ts'
@@ -18,15 +12,14 @@ import { REPLY_STEPS } from '../http/pipeline.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
 import { MIGRATIONS_FOLDER, VERSION } from '../root.ts'
+import { openDatabase } from './database.ts'
 import { collectAlone, compactHeap } from './heap.ts'
 import type { Running } from './running.ts'
 
-const WARM_RETRY_MS = 250
 const DRAIN_POLL_MS = 20
 const COMPACT_DELAY_MS = 200
 /** With more calls, a statement takes longer without costing less per row. */
 const BATCH_CALLS_MAX = 128
-const CONNECT_TIMEOUT_MS = 5000
 
 /**
  * A listener that accepts connections. It drains by refusing connections, closing each open one with its next answer, and
@@ -52,12 +45,12 @@ export async function startListener(
 ): Promise<Listener> {
   collectAlone()
   const uws = loadUws()
-  const { DATABASE_URL: database, JWT_SECRET: secret } = config
-  if (!database || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
+  const { DATABASE_URL, JWT_SECRET: secret } = config
+  if (!DATABASE_URL || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
   if (migrates) {
     const { migrate } = await import('../../db/migrate.ts')
     await migrate({
-      url: database.url.reveal(),
+      url: DATABASE_URL.url.reveal(),
       folder: MIGRATIONS_FOLDER,
       timeoutMs: config.STARTUP_TIMEOUT_MS,
       signal,
@@ -65,13 +58,14 @@ export async function startListener(
     })
   }
   const lifecycle = new Lifecycle()
-  const context = createContext(contextOptions(config, database.url, secret), {
+  const database = openDatabase(config, DATABASE_URL.url, log, lifecycle)
+  const context = createContext(contextOptions(config, secret), {
     log,
     lifecycle,
     document: readDocument,
+    database,
   })
-  const warmed = await warm(context)
-  if (!warmed) void keepWarming(context)
+  await database.start()
 
   const host = new Host(
     {
@@ -106,15 +100,8 @@ export async function startListener(
 }
 
 /** What the settings mean for the resources of a listener. */
-function contextOptions(config: Config, url: Secret, secret: Secret): ContextOptions {
+function contextOptions(config: Config, secret: Secret): ContextOptions {
   return {
-    database: {
-      url: url.reveal(),
-      connections: config.DB_CONNECTIONS,
-      statementTimeoutMs: config.DB_STATEMENT_TIMEOUT_MS,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      applicationName: 'taskapi',
-    },
     queue: {
       batchCallsMax: config.DB_BATCHING ? BATCH_CALLS_MAX : 1,
       callsMax: config.DB_QUEUE,
@@ -136,25 +123,6 @@ function compactSoon(host: Host): void {
 async function readDocument(): Promise<unknown> {
   const { buildDocument } = await import('../http/openapi.ts')
   return buildDocument(routes, { ...DOCUMENT_INFO, version: VERSION })
-}
-
-/** True when every statement is prepared and the listener is ready. */
-async function warm(context: Context): Promise<boolean> {
-  try {
-    await warmContext(context, operations)
-  } catch (err) {
-    context.log.warn({ err }, 'Database is unreachable')
-    return false
-  }
-  context.lifecycle.moveTo('ready')
-  return true
-}
-
-async function keepWarming(context: Context): Promise<void> {
-  while (context.lifecycle.state === 'starting') {
-    await delay(WARM_RETRY_MS, undefined, { ref: false })
-    if (await warm(context)) context.log.info('Database is reachable again')
-  }
 }
 
 interface ConnectionCount {

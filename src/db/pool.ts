@@ -1,0 +1,238 @@
+// Runs in listeners. The connections of one listener: few, each with a purpose, and disposable. Whatever is not a clean
+// answer or a clean refusal destroys its connection; another is opened, settled, warmed, and only then used.
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Answer, Carrier } from './batch.ts'
+import { classify, isStale } from './failures.ts'
+import type { Parameter, Purpose, Statement } from './operation.ts'
+import { type Open, type PoolEvent, Slot } from './slot.ts'
+import { ConnectionError } from './wire/error.ts'
+
+export interface PoolOptions {
+  connections: number
+  open: Open
+  /** Longest time that an idle connection goes without being asked whether it lives. */
+  idlePingMs: number
+  /** Longest wait for the answer to that. */
+  pingTimeoutMs: number
+  onEvent(event: PoolEvent): void
+}
+
+/** The connections of one listener. */
+export interface Pool extends Carrier {
+  /** Resolves once every connection is ready, or once one could not be opened: false. They are opened all the same. */
+  start(): Promise<boolean>
+  /** True when there is a connection for every purpose and each answers within `timeoutMs`. Never rejects. */
+  ping(timeoutMs: number): Promise<boolean>
+  /** Lets statements in flight finish for `timeoutMs`, then cuts them off. */
+  close(timeoutMs: number): Promise<void>
+}
+
+const PURPOSES: readonly Purpose[] = ['read', 'insert', 'change']
+/** Times that a statement is run again because of what PostgreSQL said about the connection or a conflict. */
+const AGAIN_MAX = 3
+const CLOSE_POLL_MS = 10
+/** How long a call waits for a connection while none can be opened: a restart of PostgreSQL is often shorter. */
+const OUTAGE_PATIENCE_MS = 100
+
+export function openPool(options: PoolOptions): Pool {
+  return new ConnectionPool(options)
+}
+
+class ConnectionPool implements Pool {
+  readonly #options: PoolOptions
+  readonly #slots: readonly Slot[]
+  readonly #closing = new AbortController()
+  readonly #waiting = new Set<() => void>()
+  readonly #pinger: NodeJS.Timeout
+  readonly #maintained: Promise<unknown>
+  readonly #started = Promise.withResolvers<boolean>()
+
+  constructor(options: PoolOptions) {
+    this.#options = options
+    this.#slots = Array.from(
+      { length: options.connections },
+      (_, index) =>
+        new Slot({
+          purposes: purposesOf(index, options.connections),
+          open: options.open,
+          signal: this.#closing.signal,
+          onChange: (slot) => this.#changed(slot),
+          onEvent: (event) => options.onEvent(event),
+        }),
+    )
+    this.#maintained = Promise.all(this.#slots.map((slot) => slot.maintain()))
+    this.#pinger = setInterval(() => this.#pingIdle(), options.idlePingMs).unref()
+  }
+
+  start(): Promise<boolean> {
+    return this.#started.promise
+  }
+
+  async run(
+    statement: Statement,
+    parameters: readonly Parameter[],
+    answer: Answer,
+    deadlineMs: number,
+  ): Promise<void> {
+    for (let again = 0; ; again += 1) {
+      const slot = this.#pick(statement.purpose) ?? (await this.#whenReady(statement, deadlineMs))
+      const failure = await this.#runOn(slot, statement, parameters, answer)
+      if (!failure) return
+      const { error, sent } = failure
+      if (again >= AGAIN_MAX || performance.now() >= deadlineMs) throw error
+      if (!mayRunAgain(statement, error, sent)) throw error
+      answer.restart()
+    }
+  }
+
+  async ping(timeoutMs: number): Promise<boolean> {
+    const slots = PURPOSES.map((purpose) => this.#pick(purpose))
+    const answers = slots.map(async (slot) => slot?.ping(timeoutMs))
+    return (await Promise.all(answers)).every(Boolean)
+  }
+
+  async close(timeoutMs: number): Promise<void> {
+    clearInterval(this.#pinger)
+    const deadline = performance.now() + timeoutMs
+    const busy = () => this.#slots.some(({ inFlight }) => inFlight > 0)
+    while (busy() && performance.now() < deadline) await delay(CLOSE_POLL_MS)
+    this.#closing.abort()
+    for (const { connection } of this.#slots) connection?.end()
+    this.#wake()
+    await this.#maintained
+  }
+
+  /**
+   * The least busy ready connection for `purpose`. One of another purpose only while those for this one cannot be opened:
+   * a write that waits for a lock would hold up every read behind it.
+   */
+  #pick(purpose: Purpose): Slot | undefined {
+    let best: Slot | undefined
+    let other: Slot | undefined
+    let failing = true
+    for (const slot of this.#slots) {
+      if (!slot.purposes.includes(purpose)) {
+        if (slot.state === 'ready') other = lessBusy(other, slot)
+      } else if (slot.state === 'ready') best = lessBusy(best, slot)
+      else failing &&= slot.failures > 1
+    }
+    return best ?? (failing ? other : undefined)
+  }
+
+  /** Waits for a connection: until the deadline, but not long once it is known that none can be opened. */
+  async #whenReady({ purpose }: Statement, deadlineMs: number): Promise<Slot> {
+    const startedAtMs = performance.now()
+    for (;;) {
+      const slot = this.#pick(purpose)
+      if (slot) return slot
+      if (this.#closing.signal.aborted) throw closedError()
+      const outage = this.#outage()
+      const untilMs = outage ? startedAtMs + OUTAGE_PATIENCE_MS : deadlineMs
+      const patienceMs = Math.min(untilMs, deadlineMs) - performance.now()
+      if (patienceMs <= 0) {
+        throw outage ?? new ConnectionError('CONNECT_TIMEOUT', 'No connection in time')
+      }
+      await this.#nextChange(patienceMs)
+    }
+  }
+
+  /** Why no connection can be opened. A single failure may be that of one session, and the next attempt comes soon. */
+  #outage(): Error | undefined {
+    if (this.#slots.some(({ state }) => state === 'ready')) return undefined
+    return this.#slots.find(({ failures }) => failures > 1)?.failure
+  }
+
+  #changed(changed: Slot): void {
+    if (changed.state === 'ready') {
+      if (this.#slots.every(({ state }) => state === 'ready')) {
+        this.#started.resolve(true)
+        this.#options.onEvent({ type: 'ready' })
+      }
+    } else if (changed.failures > 0) {
+      this.#started.resolve(false)
+    }
+    this.#wake()
+  }
+
+  #nextChange(patienceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer)
+        this.#waiting.delete(wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, patienceMs)
+      this.#waiting.add(wake)
+    })
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake()
+  }
+
+  /** Resolves with what went wrong, or nothing. */
+  #runOn(
+    slot: Slot,
+    statement: Statement,
+    parameters: readonly Parameter[],
+    answer: Answer,
+  ): Promise<{ error: Error; sent: boolean } | undefined> {
+    const { connection } = slot
+    if (!connection) return Promise.resolve({ error: closedError(), sent: false })
+    slot.usedAtMs = performance.now()
+    return new Promise((resolve) => {
+      connection.execute(statement, parameters, {
+        row: (bytes, fields) => answer.row(bytes, fields),
+        done: () => {
+          try {
+            answer.end()
+            slot.useful = true
+            resolve(undefined)
+          } catch (error) {
+            connection.destroy(error as Error)
+            resolve({ error: error as Error, sent: true })
+          }
+        },
+        failed: (error, sent) => {
+          // Every statement of this connection may be stale, or thrown away.
+          if (isStale(error)) slot.retire(error)
+          resolve({ error, sent })
+        },
+      })
+    })
+  }
+
+  #pingIdle(): void {
+    const { idlePingMs, pingTimeoutMs } = this.#options
+    const limit = performance.now() - idlePingMs
+    for (const slot of this.#slots) {
+      if (slot.state !== 'ready' || slot.usedAtMs > limit) continue
+      void slot.ping(pingTimeoutMs).then((alive) => {
+        if (!alive)
+          slot.connection?.destroy(new ConnectionError('ETIMEDOUT', 'No answer to a ping'))
+      })
+    }
+  }
+}
+
+/** With one connection, all purposes; with two, reads apart from writes; else each its own, from the first on. */
+function purposesOf(index: number, count: number): readonly Purpose[] {
+  if (count === 1) return PURPOSES
+  if (count === 2) return index === 0 ? ['read'] : ['insert', 'change']
+  return PURPOSES.slice(index % PURPOSES.length, (index % PURPOSES.length) + 1)
+}
+
+function lessBusy(best: Slot | undefined, slot: Slot): Slot {
+  if (!best) return slot
+  return slot.inFlight < best.inFlight ? slot : best
+}
+
+/** Reads change nothing, and a statement that was not sent did not either. What PostgreSQL gave up changed nothing. */
+function mayRunAgain(statement: Statement, error: Error, sent: boolean): boolean {
+  if (isStale(error) || classify(error) === 'retryable') return true
+  return classify(error) === 'unreachable' && (!sent || statement.purpose === 'read')
+}
+
+function closedError(): ConnectionError {
+  return new ConnectionError('CONNECTION_ENDED', 'The pool is closed')
+}
