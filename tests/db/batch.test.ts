@@ -1,10 +1,11 @@
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { arrayLiteral } from '../../src/db/arrays.ts'
-import { openPool, type Pool } from '../../src/db/driver/pool.ts'
+import type { Pool } from '../../src/db/pool.ts'
 import { Queue } from '../../src/db/queue.ts'
 import type { Task, TaskChanges } from '../../src/db/tasks.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { openTestPool } from '../support/pool.ts'
 import { type Tasks, tasksOf } from '../support/tasks.ts'
 
 const USERS = Array.from({ length: 4 }, (_, index) => `01a2024a-0000-7000-8000-00000000000${index}`)
@@ -22,13 +23,7 @@ beforeAll(async () => {
       `insert into users (id, email, password_hash) values ('${id}', '${id}@example.com', 'x')`,
     )
   }
-  db = openPool({
-    url: database.url,
-    connections: 2,
-    statementTimeoutMs: 5000,
-    connectTimeoutMs: 5000,
-    applicationName: 'batch test',
-  })
+  db = openTestPool(database.url, { connections: 2 })
 })
 
 afterAll(async () => {
@@ -246,13 +241,7 @@ test('changes of one row are all applied, one after the other', async () => {
 })
 
 test('a row that somebody else has locked holds up nobody but its own change', async () => {
-  const impatient = openPool({
-    url: database.url,
-    connections: 2,
-    statementTimeoutMs: 600,
-    connectTimeoutMs: 5000,
-    applicationName: 'batch lock test',
-  })
+  const impatient = openTestPool(database.url, { connections: 2, statementTimeoutMs: 600 })
   const tasks = openTasks(impatient)
   const owner = USERS[0] ?? ''
   const created = await Promise.all(
@@ -279,13 +268,7 @@ describe('calls that wait', () => {
   let narrow: Pool
 
   beforeAll(() => {
-    narrow = openPool({
-      url: database.url,
-      connections: 1,
-      statementTimeoutMs: 5000,
-      connectTimeoutMs: 5000,
-      applicationName: 'batch limit test',
-    })
+    narrow = openTestPool(database.url, { connections: 1 })
   })
 
   afterAll(() => narrow.close(1000))

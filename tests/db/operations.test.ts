@@ -1,11 +1,12 @@
 // Every batched operation of the service, against itself one call at a time: nobody can tell by the results.
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openPool, type Pool } from '../../src/db/driver/pool.ts'
 import type { Input, Operation, Parameter, SqlType } from '../../src/db/operation.ts'
+import type { Pool } from '../../src/db/pool.ts'
 import { Queue } from '../../src/db/queue.ts'
 import { operations } from '../../src/server/api/routes.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { openTestPool } from '../support/pool.ts'
 import { callOf } from '../support/tasks.ts'
 
 const RUNS = 40
@@ -45,13 +46,7 @@ async function open(batchCallsMax: number): Promise<Side> {
     )
   }
   // One connection, so that single calls are run in the order in which they are made.
-  const pool = openPool({
-    url: database.url,
-    connections: 1,
-    statementTimeoutMs: 5000,
-    connectTimeoutMs: 5000,
-    applicationName: 'operations test',
-  })
+  const pool = openTestPool(database.url, { connections: 1 })
   return { database, pool, queue: new Queue(pool, { batchCallsMax, callsMax: 1000 }) }
 }
 
@@ -111,7 +106,10 @@ async function run(
       (error: Error) => ({ error: error.message }),
     ),
   )
-  const outcomes = JSON.stringify(await Promise.all(calls))
+  // A Buffer is the JSON of a task.
+  const outcomes = JSON.stringify(await Promise.all(calls), (_, value) =>
+    value?.type === 'Buffer' ? JSON.parse(Buffer.from(value.data).toString()) : value,
+  )
   return JSON.parse(outcomes, (name, value) =>
     ['created_at', 'updated_at'].includes(name) && value > LATEST ? 'now' : value,
   )

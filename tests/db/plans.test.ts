@@ -36,6 +36,7 @@ interface PlanNode {
   'Relation Name'?: string
   'Index Name'?: string
   'Index Cond'?: string
+  'Sort Key'?: string[]
   Filter?: string
   Plans?: PlanNode[]
 }
@@ -88,7 +89,9 @@ function uuidSql(prefix: string, number: string): string {
 /** Every node of the plan, the topmost first. */
 async function explain({ operation, form }: Case): Promise<PlanNode[]> {
   await database.query(`prepare explained as ${operation[form]?.text}`)
-  const values = Object.values(operation.parameters).map((type) =>
+  // The last parameter is the number of the call.
+  const types: SqlType[] = [...Object.values(operation.parameters), 'int']
+  const values = types.map((type) =>
     form === 'one' ? `'${SAMPLES[type]}'` : `'{${SAMPLES[type]},${SAMPLES[type]},null}'`,
   )
   const [row] = await database.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
@@ -112,6 +115,11 @@ function tableScans(nodes: readonly PlanNode[]): PlanNode[] {
   )
 }
 
+/** Changes and deletes of rows that exist: two of them must not lock the same rows in different orders. */
+function locksRows({ rowOf }: Operation<never>): boolean {
+  return rowOf !== undefined
+}
+
 function typesOf(nodes: readonly PlanNode[]): string[] {
   return nodes.map((node) => node['Node Type'])
 }
@@ -121,7 +129,7 @@ test('every statement has a case, and a parameter for each of its placeholders',
   expect(statements).toEqual(statementsOf(operations))
   for (const statement of statementsOf(operations)) {
     const placeholders = new Set(statement.text.match(/\$\d+/g))
-    expect(placeholders.size, statement.text).toBe(statement.parameters)
+    expect(placeholders.size, statement.text).toBe(statement.parameters.length)
   }
 })
 
@@ -142,18 +150,33 @@ describe('with a million tasks of two thousand accounts', () => {
       expect(scans).toEqual([])
       return
     }
-    const [scan] = scans
-    expect(typesOf(scans)).toEqual([expect.stringMatching(/^Index (Only )?Scan$/)])
-    expect(scan?.['Index Name']).toBe(lookup.index)
-    for (const part of lookup.by) expect(scan?.['Index Cond']).toContain(part)
+    // A statement that locks its rows in order reads them twice.
+    expect(scans).toHaveLength(locksRows(explained.operation) ? 2 : 1)
+    for (const scan of scans) {
+      expect(scan['Node Type']).toMatch(/^Index (Only )?Scan$/)
+      expect(scan['Index Name']).toBe(lookup.index)
+      for (const part of lookup.by) expect(scan['Index Cond']).toContain(part)
+    }
   })
 
   test.each(CASES.filter(([name]) => name.startsWith('list_')))(
     '%s takes its rows from the index in order, and throws none away',
     async (_, explained) => {
       const nodes = await explain(explained)
-      expect(typesOf(nodes)).toEqual(['Limit', 'Index Scan'])
-      expect(nodes.map((node) => node.Filter)).toEqual([undefined, undefined])
+      // The row with the number of the call, and beside it those of the page.
+      expect(typesOf(nodes)).toEqual(['Nested Loop', 'Result', 'Limit', 'Index Scan'])
+      expect(nodes.flatMap(({ Filter = [] }) => Filter)).toEqual([])
+    },
+  )
+
+  test.each(CASES.filter(([, { operation }]) => locksRows(operation)))(
+    '%s locks its rows in the order of their key before it touches them',
+    async (_, explained) => {
+      const nodes = await explain(explained)
+      const [lock] = nodes.filter((node) => node['Node Type'] === 'LockRows')
+      const [sort] = lock?.Plans ?? []
+      expect(sort?.['Node Type']).toBe('Sort')
+      expect(sort?.['Sort Key']?.map((key) => key.replace(/^.*\./, ''))).toEqual(['user_id', 'id'])
     },
   )
 })

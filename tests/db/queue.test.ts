@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openPool, type Pool } from '../../src/db/driver/pool.ts'
+import type { Pool } from '../../src/db/pool.ts'
 import { Queue } from '../../src/db/queue.ts'
 import {
   deleteTask,
@@ -16,6 +16,7 @@ import { Turns } from '../../src/db/turns.ts'
 import { findCredentials, insertUser } from '../../src/db/users.ts'
 import { eventually } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { openTestPool } from '../support/pool.ts'
 import { callOf } from '../support/tasks.ts'
 
 const OWNER = '01a2024a-0000-7000-8000-000000000000'
@@ -32,13 +33,7 @@ beforeAll(async () => {
       `insert into users (id, email, password_hash) values ('${id}', '${id}@example.com', 'x')`,
     )
   }
-  pool = openPool({
-    url: database.url,
-    connections: 2,
-    statementTimeoutMs: 20_000,
-    connectTimeoutMs: 5000,
-    applicationName: 'queue test',
-  })
+  pool = openTestPool(database.url, { connections: 2, statementTimeoutMs: 20_000 })
 })
 
 afterAll(async () => {
@@ -109,8 +104,9 @@ describe('a call that nobody waits for any more', () => {
     call.ended = true
     await unlock()
     await expect(ghost).rejects.toThrow('Waited too long for PostgreSQL')
-    expect(await first).toMatchObject({ title: 'before', description: 'sent' })
-    expect(await findTask(queue, callOf(OWNER), id)).toMatchObject({ title: 'before' })
+    expect(JSON.parse(String(await first))).toMatchObject({ title: 'before', description: 'sent' })
+    const found = await findTask(queue, callOf(OWNER), id)
+    expect(JSON.parse(String(found))).toMatchObject({ title: 'before' })
   })
 
   test('gives its place to another', async () => {

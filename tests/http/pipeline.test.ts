@@ -157,7 +157,7 @@ describe('HEAD', () => {
       expect(alone).toMatch(/\r\n\r\n$/)
       expect(alone).toMatch(/^content-length: \d+\r$/im)
       expect(pair.match(/^HTTP\/1\.1 \d{3}/gm)).toHaveLength(2)
-      expect(pair.endsWith(READY.json)).toBe(true)
+      expect(pair.endsWith(String(READY.json))).toBe(true)
     },
   )
 })

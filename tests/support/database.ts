@@ -34,6 +34,11 @@ export async function createDatabase(options: { empty?: boolean } = {}): Promise
   }
 }
 
+/** The server's own database: while another is copied from the template, nobody may be connected to that one. */
+export function maintenanceUrl(): string {
+  return at(new URL(inject('postgresUrl')), 'postgres')
+}
+
 function connectTo(server: URL, name: string) {
   return openClient(at(server, name), { max: 1, connectTimeoutMs: 5000 })
 }

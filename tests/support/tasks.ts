@@ -21,13 +21,21 @@ export interface Tasks {
 export function tasksOf(queue: Queue, waitMsMax = 10_000): Tasks {
   const from = (caller: string): AccountCall => callOf(caller, waitMsMax)
   return {
-    find: (userId, id) => findTask(queue, from(userId), id),
-    insert: (userId, task) => insertTask(queue, from(userId), task),
-    update: (userId, id, changes) => updateTask(queue, from(userId), id, changes),
+    find: async (userId, id) => parse(await findTask(queue, from(userId), id)),
+    insert: async (userId, task) => {
+      const { json } = await insertTask(queue, from(userId), task)
+      return JSON.parse(json.toString())
+    },
+    update: async (userId, id, changes) =>
+      parse(await updateTask(queue, from(userId), id, changes)),
     delete: (userId, id) => deleteTask(queue, from(userId), id),
   }
 }
 
 export function callOf(caller: string, waitMsMax = 10_000): AccountCall {
   return { caller, deadlineMs: performance.now() + waitMsMax, ended: false }
+}
+
+function parse(json: Buffer | undefined): Task | undefined {
+  return json && JSON.parse(json.toString())
 }

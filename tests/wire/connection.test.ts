@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Connection } from '../../src/db/wire/connection.ts'
 import type { PostgresError } from '../../src/db/wire/error.ts'
 import { declareStatement } from '../../src/db/wire/statement.ts'
 import { INT4, INT8, TEXT, UUID } from '../../src/db/wire/types.ts'
+import { maintenanceUrl } from '../support/database.ts'
 import { call, codeOf, collect, ECHO, open, SERIES, SLEEP } from './conversations.ts'
 
 const ECHO_UNNAMED = declareStatement({ ...ECHO, name: '' })
@@ -17,7 +18,7 @@ let closedBy: Error[]
 
 beforeEach(async () => {
   closedBy = []
-  connection = await open(inject('postgresUrl'), { onClosed: (error) => closedBy.push(error) })
+  connection = await open(maintenanceUrl(), { onClosed: (error) => closedBy.push(error) })
 })
 
 afterEach(() => connection.end())
@@ -65,13 +66,13 @@ describe('a connection', () => {
     const wrong = declareStatement({ ...ECHO, name: 'wrong', columns: [UUID] })
     expect(await codeOf(connection.prepare(wrong))).toBe('STATEMENT_MISMATCH')
     expect(connection.closed).toBe(true)
-    connection = await open(inject('postgresUrl'))
+    connection = await open(maintenanceUrl())
     const columns = declareStatement({ ...ECHO, name: 'columns', columns: [TEXT, TEXT] })
     expect(await codeOf(connection.prepare(columns))).toBe('STATEMENT_MISMATCH')
-    connection = await open(inject('postgresUrl'))
+    connection = await open(maintenanceUrl())
     const parameters = declareStatement({ ...DIVIDE, name: 'parameters', parameters: [INT8] })
     expect(await codeOf(connection.prepare(parameters))).toBe('STATEMENT_MISMATCH')
-    connection = await open(inject('postgresUrl'))
+    connection = await open(maintenanceUrl())
     const unnamed = declareStatement({ ...ECHO, name: '', columns: [UUID] })
     const outcome = await call(connection, unnamed, 'text')
     expect(outcome).toMatchObject({ rows: [], error: { code: 'STATEMENT_MISMATCH' } })
@@ -95,7 +96,7 @@ describe('a connection', () => {
 
   test('reports parameters, notices and notifications', async () => {
     const reported: string[] = []
-    const listening = await open(inject('postgresUrl'), {
+    const listening = await open(maintenanceUrl(), {
       parameters: { application_name: 'first' },
       onParameter: (name, value) => reported.push(`${name}=${value}`),
       onNotice: ({ message }) => reported.push(message),
@@ -263,11 +264,11 @@ describe('the end', () => {
   })
 
   test('a server that ends the session is the cause, idle or not', async () => {
-    const admin = await open(inject('postgresUrl'))
+    const admin = await open(maintenanceUrl())
     const victims: Error[] = []
     const options = { onClosed: (error: Error) => victims.push(error) }
-    const idle = await open(inject('postgresUrl'), options)
-    const busy = await open(inject('postgresUrl'), options)
+    const idle = await open(maintenanceUrl(), options)
+    const busy = await open(maintenanceUrl(), options)
     await busy.prepare(SLEEP)
     const [[idleId] = []] = await idle.query('select pg_backend_pid()')
     const [[busyId] = []] = await busy.query('select pg_backend_pid()')

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readAddress, socketPath } from '../../src/db/address.ts'
 import type { Connection } from '../../src/db/wire/connection.ts'
 import { Outbox } from '../../src/db/wire/outbox.ts'
 import { writeExecute, writePrepare } from '../../src/db/wire/statement.ts'
+import { maintenanceUrl } from '../support/database.ts'
 import { codeOf, collect, LIMITS, type Outcome, open } from './conversations.ts'
 import { type Lie, makeLie, seededRandom } from './lies.ts'
 import {
@@ -277,7 +278,7 @@ function recordTo(messages: Buffer[]): Lie['speaker'] {
 
 /** The same conversation with PostgreSQL, over a bare socket; answers what follows the greeting. */
 async function askPostgres(): Promise<Buffer> {
-  const [host] = readAddress(inject('postgresUrl')).hosts
+  const [host] = readAddress(maintenanceUrl()).hosts
   const socket = connect({ path: (host && socketPath(host)) ?? '' })
   await once(socket, 'connect')
   const startup = Buffer.from('\0\0\0\0\0\x03\0\0user\0postgres\0database\0postgres\0\0')

@@ -1,9 +1,10 @@
-import { describe, expect, inject, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { maintenanceUrl } from '../support/database.ts'
 import { call, collect, ECHO, LIMITS, open, SERIES, SLEEP } from './conversations.ts'
 
 describe('limits', () => {
   test('a message that is too long closes the connection', async () => {
-    const small = await open(inject('postgresUrl'), { messageBytesMax: 10_000 })
+    const small = await open(maintenanceUrl(), { messageBytesMax: 10_000 })
     await small.prepare(ECHO)
     expect(await call(small, ECHO, 'a'.repeat(20_000))).toMatchObject({
       sent: true,
@@ -13,7 +14,7 @@ describe('limits', () => {
   })
 
   test('a reply that is too long closes the connection', async () => {
-    const small = await open(inject('postgresUrl'), { replyBytesMax: 10_000 })
+    const small = await open(maintenanceUrl(), { replyBytesMax: 10_000 })
     await small.prepare(SERIES)
     expect((await call(small, SERIES, 100)).rows).toHaveLength(100)
     const outcome = await call(small, SERIES, 10_000)
@@ -21,7 +22,7 @@ describe('limits', () => {
   })
 
   test('bytes that wait have a limit, behind which calls fail and nothing else', async () => {
-    const small = await open(inject('postgresUrl'), { queuedBytesMax: 100_000 })
+    const small = await open(maintenanceUrl(), { queuedBytesMax: 100_000 })
     await small.prepare(ECHO)
     const long = 'a'.repeat(40_000)
     const outcomes = await Promise.all([
@@ -36,7 +37,7 @@ describe('limits', () => {
   })
 
   test('an answer that does not come closes the connection', async () => {
-    const hasty = await open(inject('postgresUrl'), { answerTimeoutMs: 200 })
+    const hasty = await open(maintenanceUrl(), { answerTimeoutMs: 200 })
     await hasty.prepare(SLEEP)
     const waiting = [call(hasty, SLEEP, 30), call(hasty, SLEEP, 0)]
     for (const outcome of await Promise.all(waiting)) {
@@ -46,7 +47,7 @@ describe('limits', () => {
 
   test('a server that stops reading fills the queue to its limit, not more', async () => {
     const limits = { ...LIMITS, queuedBytesMax: 200_000, answerTimeoutMs: 60_000 }
-    const stuck = await open(inject('postgresUrl'), limits)
+    const stuck = await open(maintenanceUrl(), limits)
     await stuck.prepare(SLEEP)
     await stuck.prepare(ECHO)
     const sleeping = call(stuck, SLEEP, 30)

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { formatInstant } from '../../src/db/instant.ts'
 import { INSTANT_BYTES_MAX, readInstant, writeInstant } from '../../src/db/wire/calendar.ts'
 import type { Connection } from '../../src/db/wire/connection.ts'
@@ -7,6 +7,7 @@ import type { Parameter } from '../../src/db/wire/parameters.ts'
 import { declareStatement } from '../../src/db/wire/statement.ts'
 import { INSTANT, INT4, INT8, TEXT, UUID, type ValueType } from '../../src/db/wire/types.ts'
 import { readInt4, readInt8, readText, readUuid } from '../../src/db/wire/values.ts'
+import { maintenanceUrl } from '../support/database.ts'
 import { call, open } from './conversations.ts'
 
 const MICROS_OF_YEAR_1 = -63_082_281_600_000_000n
@@ -16,7 +17,7 @@ const RUNS = { numRuns: 2000 }
 let connection: Connection
 
 beforeAll(async () => {
-  connection = await open(inject('postgresUrl'), { parameters: { TimeZone: 'UTC' } })
+  connection = await open(maintenanceUrl(), { parameters: { TimeZone: 'UTC' } })
 })
 
 afterAll(() => connection.end())
