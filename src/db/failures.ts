@@ -82,6 +82,8 @@ const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {
   INVALID_PARAMETER: 'refused',
   // The server is a standby that only reads: the primary is elsewhere by now.
   '25006': 'unreachable',
+  // Whether the statement was completed is unknown, so it must not be run again as others of its class are.
+  '40003': 'unreachable',
   // Too many connections: PostgreSQL has none left for us.
   '53300': 'unreachable',
   [LOCK_NOT_AVAILABLE]: 'busy',
