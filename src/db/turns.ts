@@ -21,6 +21,13 @@ export class Turns<Member extends Waiting> {
     return this.#size
   }
 
+  /** Whose turn is next; it has waited as long as any, or nearly. */
+  get front(): Member | undefined {
+    if (!this.#byAccount) return this.#list[0]
+    for (const [first] of this.#byAccount.values()) return first
+    return undefined
+  }
+
   push(member: Member): void {
     this.#size += 1
     if (this.#byAccount) append(this.#byAccount, member)

@@ -1,7 +1,9 @@
 // What may wait for PostgreSQL, for how long, and whose turn it is.
 import { randomUUID } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DatabaseOverloadedError } from '../../src/db/failures.ts'
 import type { Pool } from '../../src/db/pool.ts'
 import { Queue } from '../../src/db/queue.ts'
 import {
@@ -46,6 +48,61 @@ async function lockTables(): Promise<() => Promise<unknown>> {
   await database.query('begin; lock table users, tasks in access exclusive mode')
   return () => database.query('commit')
 }
+
+describe('a queue that does not drain', () => {
+  const LIMITS = { batchCallsMax: 128, callsMax: 5000 }
+  const find = (queue: Queue) => findTask(queue, callOf(randomUUID()), OTHER)
+
+  test('turns further calls away at once, and none after it has drained', async () => {
+    const queue = new Queue(pool, LIMITS)
+    const unlock = await lockTables()
+    const held = Array.from({ length: 1200 }, () => find(queue))
+    const late = () => queue.isOverloaded('read')
+    await eventually('reads to be late', () => Promise.resolve(late()))
+    await expect(find(queue)).rejects.toThrow(DatabaseOverloadedError)
+    await unlock()
+    expect(await Promise.all(held)).toHaveLength(1200)
+    expect(late()).toBe(false)
+    expect(await find(queue)).toBeUndefined()
+  })
+
+  test('turns heavy calls away before writes, and writes before reads', async () => {
+    const queue = new Queue(pool, LIMITS)
+    const unlock = await lockTables()
+    const held = Array.from({ length: 1200 }, () => find(queue))
+    const seen = new Set<string>()
+    const deadline = performance.now() + 5000
+    while (!queue.isOverloaded('read') && performance.now() < deadline) {
+      const heavy = queue.isOverloaded('heavy') ? 'heavy' : ''
+      seen.add(queue.isOverloaded('write') ? `${heavy} write` : heavy)
+      await setImmediate()
+    }
+    const all = (['heavy', 'write', 'read'] as const).map((each) => queue.isOverloaded(each))
+    await unlock()
+    await Promise.all(held)
+    expect([...seen]).toEqual(['', 'heavy', 'heavy write'])
+    expect(all).toEqual([true, true, true])
+  })
+
+  test('lets an account in that has nothing waiting', async () => {
+    const queue = new Queue(pool, LIMITS)
+    const unlock = await lockTables()
+    const flood = Array.from({ length: 200 }, () => findTask(queue, callOf(OWNER), OTHER))
+    await eventually('reads to be late', () => Promise.resolve(queue.isOverloaded('read')))
+    const again = findTask(queue, callOf(OWNER), OTHER)
+    const other = findTask(queue, callOf(OTHER), OTHER)
+    await expect(again).rejects.toThrow(DatabaseOverloadedError)
+    await unlock()
+    expect(await other).toBeUndefined()
+    await Promise.all(flood)
+  })
+
+  test('takes a burst that is longer than a batch', async () => {
+    const queue = new Queue(pool, LIMITS)
+    const answers = await Promise.all(Array.from({ length: 3000 }, () => find(queue)))
+    expect(answers).toHaveLength(3000)
+  })
+})
 
 describe('the limit of a queue', () => {
   const CALLS_MAX = 30

@@ -94,6 +94,7 @@ beforeAll(async () => {
         if (authorization !== 'Bearer reader') throw unauthorized('Who are you?')
         return 'reader'
       },
+      isOverloaded: () => false,
       translate: (thrown) =>
         thrown instanceof Problem ? thrown : new Problem('internal', 'Internal server error'),
     },

@@ -247,6 +247,41 @@ test('statements over the queue limit are shed with 503', async () => {
   expect(shed?.body.code).toBe('overloaded')
   expect((await client.get('/api/v1/tasks', { token })).status).toBe(200)
   expect((await service.stop()).code).toBe(0)
+  // The log has the first of a second and how many it stands for, without a stack: overload is no fault of the code.
+  const lines = service.lines.filter(({ msg }) => msg === 'Request failed')
+  const counted = lines.reduce((sum, { repeats }) => sum + Number(repeats ?? 1), 0)
+  expect(counted).toBe(answers.filter(({ status }) => status === 503).length)
+  expect(lines.length).toBeLessThan(5)
+  expect(lines[0]).toMatchObject({ level: 'warn', code: 'overloaded' })
+  expect(lines[0]?.reason).toMatchObject({ type: 'DatabaseOverloadedError' })
+  expect(JSON.stringify(lines)).not.toContain('.ts')
+})
+
+test('while reads are late, requests are turned away at once, /health is served, and all is well afterwards', async () => {
+  const service = await startService(database.url)
+  const client = createClient(service.url)
+  const { token } = await register(client)
+  const id = (await client.post('/api/v1/tasks', { title: 'x' }, { token })).body.id
+  const path = `/api/v1/tasks/${id}`
+  await database.query('begin; lock table tasks in access exclusive mode')
+  const held = Array.from({ length: 400 }, () => client.get(path, { token }))
+  await eventually('requests to be turned away', async () => {
+    const answers = [client.get(path, { token }), client.get('/api/v1/tasks', { token })]
+    const late = new Promise<'late'>((resolve) => setTimeout(resolve, 1000, 'late'))
+    const codes = await Promise.all(
+      answers.map(async (answer) => {
+        const first = await Promise.race([answer, late])
+        return first === 'late' ? first : first.body.code
+      }),
+    )
+    return codes.every((code) => code === 'overloaded')
+  })
+  expect((await client.get('/health')).status).toBe(200)
+  await database.query('commit')
+  const statuses = (await Promise.all(held)).map(({ status }) => status)
+  expect(new Set(statuses)).toEqual(new Set([200]))
+  expect((await client.get(path, { token })).status).toBe(200)
+  expect((await service.stop()).code).toBe(0)
 })
 
 test('a database that never answers ends the start with 1 and an error that names the limit', async () => {

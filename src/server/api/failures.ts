@@ -7,25 +7,31 @@ import {
 } from '../../db/failures.ts'
 import type { Violation } from '../../db/operation.ts'
 import { CallOverError, PasswordPoolFullError } from '../../workers/passwords/pool.ts'
-import { Problem, shed, unauthorized } from '../http/problem.ts'
+import { OVERLOADED, Problem, shed, unauthorized } from '../http/problem.ts'
+
+// Made once: under overload or without a database there are thousands a second.
+const LATE = shed('deadline_exceeded', 'The request was not answered in time')
+const UNREACHABLE = shed('unavailable', 'The database cannot be reached, try again later')
+const BUSY = shed('unavailable', 'The database is busy, try again later')
+const CONFLICT = shed('unavailable', 'The change conflicted with another one, try again')
 
 /** Turns whatever was thrown into a problem. A failure that is not known here stays opaque to the client. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof PasswordPoolFullError || error instanceof DatabaseOverloadedError) {
-    return shed('overloaded', 'Too many requests are waiting, try again later')
+    return OVERLOADED
   }
   if (error instanceof CallExpiredError || error instanceof CallOverError) {
-    return shed('deadline_exceeded', 'The request was not answered in time')
+    return LATE
   }
   if (error instanceof ViolationError) return VIOLATIONS[error.violation]()
   switch (classify(error)) {
     case 'unreachable':
-      return shed('unavailable', 'The database cannot be reached, try again later')
+      return UNREACHABLE
     case 'busy':
-      return shed('unavailable', 'The database is busy, try again later')
+      return BUSY
     case 'retryable':
-      return shed('unavailable', 'The change conflicted with another one, try again')
+      return CONFLICT
     case 'refused':
     case undefined:
       return new Problem('internal', 'Internal server error')

@@ -98,6 +98,7 @@ const readTasks = defineRoute({
   summary: 'Your tasks, newest first',
   tag: 'tasks',
   auth: true,
+  priority: 'heavy',
   query: TaskListQuery,
   responses: {
     200: {
@@ -131,6 +132,7 @@ const createTask = defineRoute({
   summary: 'Create a task',
   tag: 'tasks',
   auth: true,
+  priority: 'write',
   body: NewTask,
   responses: {
     201: { description: 'The new task', body: Task, headers: { location: 'URL of the task' } },
@@ -148,6 +150,7 @@ const readTask = defineRoute({
   summary: 'Read a task',
   tag: 'tasks',
   auth: true,
+  priority: 'read',
   params: TaskId,
   responses: { 200: { description: 'The task', body: Task } },
   problems: ['not_found'],
@@ -164,6 +167,7 @@ const changeTask = defineRoute({
   summary: 'Update a task; absent fields stay, null clears description and due_at',
   tag: 'tasks',
   auth: true,
+  priority: 'write',
   params: TaskId,
   body: TaskChanges,
   responses: { 200: { description: 'The updated task', body: Task } },
@@ -181,6 +185,7 @@ const removeTask = defineRoute({
   summary: 'Delete a task',
   tag: 'tasks',
   auth: true,
+  priority: 'write',
   params: TaskId,
   responses: { 204: { description: 'Deleted' } },
   problems: ['not_found'],

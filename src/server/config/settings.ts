@@ -105,7 +105,7 @@ export const SETTINGS = {
   },
   DB_QUEUE: {
     kind: integer(1, 100_000),
-    default: '1000',
+    default: '2500',
     description: 'Database calls per listener that may wait or be in flight; further ones get 503',
   },
   DB_BATCHING: {

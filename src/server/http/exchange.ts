@@ -4,12 +4,13 @@
 // reaches C++; no response is touched after its end; nothing waits without a deadline.
 import { randomBytes } from 'node:crypto'
 import type { Logger } from '../observe/log.ts'
+import { Sampling } from '../observe/sampling.ts'
 import { type Head, readHead } from './head.ts'
 import { type AllowedOrigins, CRLF, corsLines, headerLines, statusLine } from './headers.ts'
 import { InFlight } from './in-flight.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { Problem, shed } from './problem.ts'
-import type { Call } from './route.ts'
+import type { Call, Priority } from './route.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
 
 /** An id that is echoed and logged must neither split a header or a line, nor be an e-mail address. */
@@ -33,6 +34,8 @@ export interface HostOptions {
   requestTimeoutMs: number
   /** The caller that an `Authorization` header names. Throws a `Problem`. */
   authenticate(authorization: string): string
+  /** True while requests of this priority are to be turned away. */
+  isOverloaded(priority: Priority): boolean
   /** What clients receive for whatever was thrown. */
   translate(thrown: unknown): Problem
 }
@@ -48,6 +51,7 @@ export class Host {
   heldBytes = 0
   /** Compressions in flight. */
   compressions = 0
+  readonly failures = new Sampling()
   readonly #idPrefix = randomBytes(6).toString('base64url')
   #idCounter = 0
 
@@ -248,14 +252,32 @@ export class Exchange implements Call {
     return true
   }
 
+  /** A fault of our own is logged with its stack; what is expected to happen, such as overload, by its reason alone. */
   #logFailure(problem: Problem, thrown: unknown): void {
-    const { requestId: request_id, pattern: route, head } = this
-    const level = problem.status === 500 ? 'error' : 'warn'
-    this.host.options.log[level](
-      { request_id, method: head.method, route, code: problem.code, err: thrown },
-      'Request failed',
-    )
+    const { log } = this.host.options
+    const { requestId: request_id, pattern: route, head, host } = this
+    const { code } = problem
+    const fields = { request_id, method: head.method, route, code }
+    if (problem.status === 500) {
+      host.failures.add(`${code} ${head.method} ${route}`, (repeats) =>
+        log.error({ ...fields, ...counted(repeats), err: thrown }, 'Request failed'),
+      )
+    } else {
+      host.failures.add(`${code} ${reasonOf(thrown)}`, (repeats) =>
+        log.warn({ ...fields, ...counted(repeats), reason: thrown }, 'Request failed'),
+      )
+    }
   }
+}
+
+/** Tells kinds of expected failures apart: by their class and code, of which there are few. */
+function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return typeof thrown
+  return 'code' in thrown ? `${thrown.name} ${String(thrown.code)}` : thrown.name
+}
+
+function counted(repeats: number): { repeats?: number } {
+  return repeats === 0 ? {} : { repeats }
 }
 
 function lateness(exchange: Exchange): Problem {

@@ -4,8 +4,9 @@ import { type Exchange, type Step, WAITS } from './exchange.ts'
 import { checkHead } from './head.ts'
 import { headerLines } from './headers.ts'
 import { readParams, readQuery } from './parameters.ts'
+import { OVERLOADED } from './problem.ts'
 import { compress, encode, leaveParser, observe, send } from './reply.ts'
-import type { AnyReply, Route } from './route.ts'
+import type { AnyReply, Priority, Route } from './route.ts'
 
 /** What happens to every reply, of handlers and of failures, in this order. */
 export const REPLY_STEPS: readonly Step[] = [encode, compress, leaveParser, send, observe]
@@ -17,6 +18,8 @@ export const REPLY_STEPS: readonly Step[] = [encode, compress, leaveParser, send
 export function stepsOf<Context>(route: Route<Context>, context: Context): readonly Step[] {
   return [
     checkHead,
+    // First of all, so that what cannot be done costs next to nothing.
+    route.priority ? admit(route.priority) : [],
     // Before the body, so that bytes of a client that we do not know are never held.
     route.auth ? authenticate : [],
     route.params ? readParams(route.path, route.params) : [],
@@ -30,6 +33,13 @@ export function stepsOf<Context>(route: Route<Context>, context: Context): reado
 /** What happens to a request that gets the same answer whoever sends it. */
 export function constantSteps(answer: (exchange: Exchange) => void): readonly Step[] {
   return [checkHead, answer, ...REPLY_STEPS]
+}
+
+/** Makes the step that turns a request away while there is more work than can be done. */
+function admit(priority: Priority): Step {
+  return ({ host }) => {
+    if (host.options.isOverloaded(priority)) throw OVERLOADED
+  }
 }
 
 function authenticate(exchange: Exchange): void {

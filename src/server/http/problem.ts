@@ -132,3 +132,6 @@ export function shed(
 ): Problem {
   return new Problem(code, message, { headers: { 'retry-after': '1' } })
 }
+
+/** Made once: under overload there are thousands a second. */
+export const OVERLOADED = shed('overloaded', 'Too many requests are waiting, try again later')

@@ -15,6 +15,12 @@ export interface Call {
   readonly ended: boolean
 }
 
+/**
+ * What a request is worth while there is more work than can be done: reads are turned away last, and `heavy` ones, lists
+ * and passwords, first.
+ */
+export type Priority = 'read' | 'write' | 'heavy'
+
 /** One successful answer of a route. */
 interface Response {
   description: string
@@ -78,6 +84,8 @@ interface Declaration<
   tag: string
   /** True when the route needs a caller. */
   auth: Auth
+  /** Absent on routes that are always served, whatever the load. */
+  priority?: Priority
   params?: Params
   query?: Query
   body?: Body
@@ -100,6 +108,7 @@ export interface Route<Context> {
   readonly summary: string
   readonly tag: string
   readonly auth: boolean
+  readonly priority?: Priority
   readonly params?: TObject
   readonly query?: TObject
   readonly body?: TObject

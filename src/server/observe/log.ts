@@ -31,7 +31,10 @@ export function createLog({ level, role, describeError }: LogOptions): Log {
     base: { pid: process.pid, role },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { err: (error: unknown) => serializeError(error, describeError) },
+    serializers: {
+      err: (error: unknown) => serializeError(error, describeError),
+      reason: (error: unknown) => serializeReason(error, describeError),
+    },
   }
   const pretty = process.stdout.isTTY ? openPretty() : undefined
   if (pretty) return { logger: pino(settings, pretty), close: () => Promise.resolve() }
@@ -76,6 +79,13 @@ function openPretty(): DestinationStream | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Of a failure that is expected to happen: where in the code it did says nothing, so it goes without stack. */
+function serializeReason(error: unknown, describe: LogOptions['describeError']): unknown {
+  if (!(error instanceof Error)) return { message: String(error) }
+  const { name: type, message } = error
+  return describe(error) ?? { type, message, code: 'code' in error ? error.code : undefined }
 }
 
 function serializeError(error: unknown, describe: LogOptions['describeError']): unknown {

@@ -75,6 +75,7 @@ export async function startListener(
       bodyBytesMax: config.MAX_BODY_BYTES,
       requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
       authenticate: (authorization) => context.tokens.verify(authorization),
+      isOverloaded: (priority) => context.queue.isOverloaded(priority),
       translate: toProblem,
     },
     REPLY_STEPS,
@@ -186,6 +187,7 @@ async function drain({ config, app, context, host, connections }: Resources): Pr
   lifecycle.moveTo('closed')
   app.close()
   host.inFlight.close()
+  host.failures.flush()
   await closeContext(context)
   if (cut > 0) log.error({ cut }, 'Requests were cut off by the shutdown deadline')
   return cut === 0
