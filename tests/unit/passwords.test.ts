@@ -32,19 +32,22 @@ test('a hash verifies its own password, no other, and no account at all', async 
   expect(await pool.verify(callOf(), PASSWORD, undefined)).toBe(false)
 })
 
-test('a waiting password is not hashed once its client has left or its deadline has passed', async () => {
+test('a waiting password is not hashed once its client has left', async () => {
   const running = nameOf(pool.hash(callOf(), PASSWORD))
   const leaving = callOf()
   const left = nameOf(pool.hash(leaving, PASSWORD))
-  const late = nameOf(pool.hash(callOf(0), PASSWORD))
   const next = nameOf(pool.hash(callOf(), PASSWORD))
   leaving.ended = true
-  expect(await Promise.all([running, left, late, next])).toEqual([
-    'hashed',
-    'CallOverError',
-    'CallOverError',
-    'hashed',
-  ])
+  expect(await Promise.all([running, left, next])).toEqual(['hashed', 'CallOverError', 'hashed'])
+})
+
+test('a password whose turn would come after its deadline is refused at once', async () => {
+  const running = [callOf(), callOf()].map((call) => nameOf(pool.hash(call, PASSWORD)))
+  let answered = 0
+  for (const call of running) void call.then(() => (answered += 1))
+  expect(await nameOf(pool.hash(callOf(3), PASSWORD))).toBe('PasswordPoolFullError')
+  expect(answered).toBe(0)
+  expect(await Promise.all(running)).toEqual(['hashed', 'hashed'])
 })
 
 test('one password too many is refused at once, and the others are hashed', async () => {

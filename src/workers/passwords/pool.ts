@@ -16,7 +16,10 @@ const IDLE_TIMEOUT_MS = 30_000
 const THREAD_FILE = new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href
 const PHC_STRING = /^\$argon2id\$v=19\$(m=(\d+),t=(\d+),p=(\d+))\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/
 
-/** Thrown when no more passwords may wait. */
+/** Weight of the latest password in the moving average of what one takes. */
+const AVERAGE_WEIGHT = 0.2
+
+/** Thrown when no more passwords may wait, or when this one's turn would come too late. */
 export class PasswordPoolFullError extends Error {
   override readonly name = 'PasswordPoolFullError'
 }
@@ -36,7 +39,7 @@ export interface Call {
 
 export interface PasswordPoolOptions {
   threads: number
-  /** Passwords that may wait for a thread; one more throws `PasswordPoolFullError`. */
+  /** Passwords that may wait for a thread; one more throws `PasswordPoolFullError`, as does one that would wait in vain. */
   queueMax: number
   onError: (error: Error) => void
 }
@@ -62,6 +65,8 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   const waiting: Waiting[] = []
   let threads: Promise<Piscina> | undefined
   let running = 0
+  /** What a password takes, in milliseconds. */
+  let averageMs = 0
 
   /**
    * Passwords wait here and not in Piscina's own queue, because that would also run those whose clients have left, and
@@ -70,6 +75,10 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   function run(call: Call, task: PasswordTask): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (waiting.length >= options.queueMax) throw new PasswordPoolFullError('Hash queue is full')
+      const expectedMs = (averageMs * (waiting.length + running + 1)) / options.threads
+      if (performance.now() + expectedMs > call.deadlineMs && running > 0) {
+        throw new PasswordPoolFullError('Its turn would come after its deadline')
+      }
       waiting.push({ call, task, resolve, reject })
       startWaiting()
     })
@@ -93,7 +102,11 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
     try {
       threads ??= openThreads(options)
       const pool = await threads
-      resolve(await pool.run(task))
+      const startedAtMs = performance.now()
+      const result = await pool.run(task)
+      const tookMs = performance.now() - startedAtMs
+      averageMs += (averageMs === 0 ? 1 : AVERAGE_WEIGHT) * (tookMs - averageMs)
+      resolve(result)
     } catch (error) {
       reject(error)
     } finally {
