@@ -4,35 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createClient, eventually } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { startService, type TestService } from '../support/service.ts'
-import { startTraffic, type TrafficReport } from './traffic.ts'
+import { DDL } from './ddl.ts'
+import { countAnswers, type TrafficReport } from './ledger.ts'
+import { startTraffic } from './traffic.ts'
 
 const CLIENTS = 12
 const TIMEOUT_MS = 60_000
-
-/** Every kind of change that a migration makes to a table that is in use. */
-const DDL = [
-  'alter table tasks alter column title type varchar(300)',
-  'alter table tasks add column extra int not null default 1',
-  'create index tasks_extra_idx on tasks (user_id, title)',
-  'alter table tasks alter column description type varchar(3000)',
-  'alter table tasks drop column extra',
-  'drop index if exists tasks_extra_idx',
-  'alter table tasks alter column title type text',
-  `alter type task_status add value if not exists 'blocked'`,
-  `alter type priority rename value 'critical' to 'urgent'`,
-  `alter type priority rename value 'urgent' to 'critical'`,
-  'alter table tasks alter column description type text',
-  'alter table tasks rename column due_at to due; alter table tasks rename column due to due_at',
-  `alter type priority rename to old_priority;
-   create type priority as enum ('low', 'medium', 'high', 'critical');
-   alter table tasks alter column priority drop default,
-     alter column priority type priority using priority::text::priority,
-     alter column priority set default 'medium';
-   drop type old_priority`,
-  'alter table users alter column email type varchar(300)',
-  'alter table users alter column email type text',
-  'vacuum full tasks',
-]
 
 describe.each(['wire', 'postgres'])('over the client %s', (DB_CLIENT) => {
   let database: TestDatabase
@@ -64,9 +41,9 @@ describe.each(['wire', 'postgres'])('over the client %s', (DB_CLIENT) => {
       const traffic = await startTraffic(service.url, CLIENTS)
       for (let round = 0; round < 2; round += 1) {
         for (const statement of DDL) {
-          const before = answered(traffic.report)
+          const before = countAnswers(traffic.report)
           await database.query(statement)
-          await eventually('more answers', () => answered(traffic.report) > before + 100)
+          await eventually('more answers', () => countAnswers(traffic.report) > before + 100)
         }
       }
       const report = await traffic.stop()
@@ -116,11 +93,8 @@ describe.each(['wire', 'postgres'])('over the client %s', (DB_CLIENT) => {
   )
 })
 
-function answered({ statuses }: TrafficReport): number {
-  return [...statuses.values()].reduce((sum, count) => sum + count, 0)
-}
-
 function expectTruth(report: TrafficReport): void {
   expect(report.wrong).toEqual([])
   expect(report.unanswered).toEqual([])
+  expect(report.refused).toBe(0)
 }

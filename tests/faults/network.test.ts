@@ -47,6 +47,7 @@ describe.each(['wire', 'postgres'])('over the client %s', (DB_CLIENT) => {
       const report = await traffic.stop()
       expect(report.wrong).toEqual([])
       expect(report.unanswered).toEqual([])
+      expect(report.refused).toBe(0)
       expect(report.broken).toEqual([])
       expect((await createClient(service.url).get('/ready')).status).toBe(200)
     },

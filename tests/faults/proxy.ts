@@ -11,6 +11,8 @@ export type Mode =
   | 'stall'
   /** What is sent in either direction is lost without a word. */
   | 'swallow'
+  /** What PostgreSQL is sent arrives; what it answers is lost. */
+  | 'mute'
   /** Connections are cut off, also new ones. */
   | 'reset'
 
@@ -46,12 +48,12 @@ export async function openProxy(databaseUrl: string): Promise<FaultProxy> {
     upstream.on('error', () => client.destroy())
     for (const [from, to] of [pair, [upstream, client]] as const) {
       from.on('data', (bytes) => {
-        if (mode !== 'swallow') to.write(bytes)
+        if (mode !== 'swallow' && !(mode === 'mute' && from === upstream)) to.write(bytes)
       })
       from.on('close', () => {
         pairs.delete(pair)
-        // A network that swallows also swallows the news of an end.
-        if (mode !== 'swallow') to.destroy()
+        // A network that loses bytes also loses the news of an end.
+        if (mode !== 'swallow' && mode !== 'mute') to.destroy()
       })
     }
     if (mode === 'stall') for (const socket of pair) socket.pause()

@@ -1,142 +1,138 @@
-// Clients that check every answer: whether it is theirs, whether it is what they wrote, and whether what was acknowledged
-// is there in the end.
-import type { Account, Answer, Client } from '../support/client.ts'
+// Clients that check every answer: whether it is theirs, whether it is what they wrote, whether it came in time, and
+// whether what was acknowledged is there in the end.
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Account, Client } from '../support/client.ts'
 import { createClient, register } from '../support/client.ts'
-
-export interface TrafficReport {
-  /** Answers by status. */
-  statuses: Map<number, number>
-  /** Answers that belong to somebody else, or that are not what was asked for. */
-  wrong: string[]
-  /** Answers of 500, with what they said. */
-  broken: string[]
-  /** Requests that got no answer. */
-  unanswered: string[]
-}
+import { createReport, type TrafficReport } from './ledger.ts'
+import { type Known, User } from './user.ts'
 
 export interface Traffic {
   report: TrafficReport
+  accounts: readonly Account[]
+  /** Ids of all tasks whose creation was acknowledged. */
+  acknowledged: ReadonlySet<string>
   /** Lets the requests in flight end, and looks for every task whose creation was acknowledged. */
   stop(): Promise<TrafficReport>
 }
 
-interface Known {
-  id: string
-  title: string
+export interface TrafficOptions {
+  /** Requests are sent at this rate, however many are unanswered; without it, each client waits for its answer. */
+  ratePerSecond?: number
+  /** A request that takes longer than this is late. */
+  answerMsMax?: number
 }
 
-const TASKS_MAX = 20
+const USERS_MAX = 4000
+const TICK_MS = 5
+const SETTLED_AT_ONCE = 8
 
-/** Starts `clients` clients, each with an account of its own. */
-export async function startTraffic(url: string, clients: number): Promise<Traffic> {
-  const client = createClient(url)
-  const accounts = await Promise.all(Array.from({ length: clients }, () => register(client)))
-  const report: TrafficReport = { statuses: new Map(), wrong: [], broken: [], unanswered: [] }
-  const state = { running: true }
-  const runs = accounts.map(async (account) => {
-    const user = new User(client, account, report)
-    while (state.running) await user.step()
-    return user
-  })
+/** Starts traffic from `clients` accounts. With several URLs, the users take turns among them. */
+export async function startTraffic(
+  urls: string | readonly string[],
+  clients: number,
+  options: TrafficOptions = {},
+): Promise<Traffic> {
+  const targets = [urls].flat().map((url) => createClient(url))
+  const [first] = targets
+  if (!first) throw new Error('Traffic needs a URL')
+  const accounts = await Promise.all(Array.from({ length: clients }, () => register(first)))
+  const traffic = new OfferedTraffic(targets, accounts, options)
+  const done = options.ratePerSecond
+    ? traffic.sendAtRate(options.ratePerSecond)
+    : traffic.sendInTurn(clients)
   return {
-    report,
+    report: traffic.report,
+    accounts,
+    acknowledged: traffic.acknowledged,
     stop: async () => {
-      state.running = false
-      for (const user of await Promise.all(runs)) await user.settle()
-      return report
+      traffic.running = false
+      await done
+      await traffic.settle()
+      return traffic.report
     },
   }
 }
 
-class User {
-  readonly #client: Client
-  readonly #account: Account
-  readonly #report: TrafficReport
-  readonly #tasks: Known[] = []
-  /** Ids of tasks whose last change has no certain outcome. */
-  readonly #uncertain = new Set<string>()
-  #count = 0
+class OfferedTraffic {
+  running = true
+  readonly acknowledged = new Set<string>()
+  readonly report = createReport()
+  readonly #targets: readonly Client[]
+  readonly #accounts: readonly Account[]
+  readonly #answerMsMax: number
+  readonly #users: User[] = []
 
-  constructor(client: Client, account: Account, report: TrafficReport) {
-    this.#client = client
-    this.#account = account
-    this.#report = report
+  constructor(
+    targets: readonly Client[],
+    accounts: readonly Account[],
+    { answerMsMax = Number.POSITIVE_INFINITY }: TrafficOptions,
+  ) {
+    this.#targets = targets
+    this.#accounts = accounts
+    this.#answerMsMax = answerMsMax
   }
 
-  async step(): Promise<void> {
-    this.#count += 1
-    const task = this.#tasks[this.#count % Math.max(1, this.#tasks.length)]
-    if (!task || (this.#count % 5 === 0 && this.#tasks.length < TASKS_MAX)) await this.#create()
-    else if (this.#count % 5 === 1) await this.#patch(task)
-    else if (this.#count % 5 === 2) await this.#list()
-    else await this.#read(task)
+  async sendInTurn(clients: number): Promise<void> {
+    const users = Array.from({ length: clients }, () => this.#addUser())
+    await Promise.all(
+      users.map(async (user) => {
+        while (this.running) await user.step()
+      }),
+    )
+  }
+
+  /** Each request that is due is sent by a user who waits for nothing, so that what each knows stays in order. */
+  async sendAtRate(ratePerSecond: number): Promise<void> {
+    const idle: User[] = []
+    const busy = new Set<Promise<void>>()
+    const startedAt = performance.now()
+    let dueCount = 0
+    let tickedAt = startedAt
+    while (this.running) {
+      const now = performance.now()
+      this.report.ownDelayMs = Math.max(this.report.ownDelayMs, now - tickedAt - TICK_MS)
+      tickedAt = now
+      for (; dueCount < ((now - startedAt) / 1000) * ratePerSecond; dueCount += 1) {
+        const user = idle.pop() ?? (this.#users.length < USERS_MAX ? this.#addUser() : undefined)
+        if (!user) {
+          this.report.skipped += 1
+          continue
+        }
+        const step = user.step().then(() => {
+          idle.push(user)
+          busy.delete(step)
+        })
+        busy.add(step)
+      }
+      await delay(TICK_MS)
+    }
+    await Promise.all(busy)
   }
 
   /** What was acknowledged must be there. */
   async settle(): Promise<void> {
-    for (const task of this.#tasks) await this.#read(task)
+    const users = [...this.#users]
+    await Promise.all(
+      Array.from({ length: SETTLED_AT_ONCE }, async () => {
+        for (let user = users.pop(); user; user = users.pop()) await user.settle()
+      }),
+    )
   }
 
-  async #create(): Promise<void> {
-    const title = `${this.#account.email} ${this.#count} 🦀 "${this.#count}"`
-    const answer = await this.#send('POST', '/api/v1/tasks', { title })
-    if (answer?.status !== 201) return
-    this.#check(answer.body, { title })
-    this.#tasks.push({ id: answer.body.id, title })
-  }
-
-  async #patch(task: Known): Promise<void> {
-    const title = `${this.#account.email} ${this.#count} again`
-    const answer = await this.#send('PATCH', `/api/v1/tasks/${task.id}`, { title })
-    if (answer?.status === 200) {
-      this.#check(answer.body, { id: task.id, title })
-      task.title = title
-      this.#uncertain.delete(task.id)
-    } else if (answer?.status === 404) {
-      this.#report.wrong.push(`404 for ${task.id}`)
-    } else {
-      this.#uncertain.add(task.id)
-    }
-  }
-
-  async #read(task: Known): Promise<void> {
-    const answer = await this.#send('GET', `/api/v1/tasks/${task.id}`)
-    if (answer?.status === 404) this.#report.wrong.push(`404 for ${task.id}`)
-    if (answer?.status !== 200) return
-    const title = this.#uncertain.has(task.id) ? answer.body.title : task.title
-    this.#check(answer.body, { id: task.id, title })
-  }
-
-  async #list(): Promise<void> {
-    const answer = await this.#send('GET', '/api/v1/tasks?limit=100')
-    if (answer?.status !== 200) return
-    for (const task of answer.body) this.#check(task, {})
-    const ids = new Set(answer.body.map(({ id }: Known) => id))
-    for (const { id } of this.#tasks) {
-      if (!ids.has(id)) this.#report.wrong.push(`${id} is missing in a list`)
-    }
-  }
-
-  #check(found: Known & { user_id: string }, expected: Partial<Known>): void {
-    const owned = { ...expected, user_id: this.#account.id }
-    for (const [name, value] of Object.entries(owned)) {
-      const got = found?.[name as keyof typeof found]
-      if (got !== value) this.#report.wrong.push(`${name} is ${got}, not ${value}`)
-    }
-    if (!found.title.startsWith(this.#account.email)) this.#report.wrong.push(found.title)
-  }
-
-  async #send(method: string, path: string, json?: unknown): Promise<Answer | undefined> {
-    const { statuses, broken, unanswered } = this.#report
-    try {
-      const options = { token: this.#account.token, ...(json === undefined ? {} : { json }) }
-      const answer = await this.#client.request(method, path, options)
-      statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
-      if (answer.status === 500) broken.push(`${method} ${path}: ${JSON.stringify(answer.body)}`)
-      return answer
-    } catch (error) {
-      unanswered.push(String(error))
-      return undefined
-    }
+  #addUser(): User {
+    const number = this.#users.length
+    const account = this.#accounts[number % this.#accounts.length]
+    const client = this.#targets[number % this.#targets.length]
+    if (!account || !client) throw new Error('Traffic needs an account')
+    const user = new User({
+      client,
+      account,
+      name: `${account.email} ${number}`,
+      report: this.report,
+      answerMsMax: this.#answerMsMax,
+      onCreated: ({ id }: Known) => this.acknowledged.add(id),
+    })
+    this.#users.push(user)
+    return user
   }
 }

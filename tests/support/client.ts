@@ -25,6 +25,8 @@ export interface RequestOptions {
   json?: unknown
   /** Sent as it is. */
   body?: string | Uint8Array
+  /** Ends the wait for an answer. */
+  signal?: AbortSignal
 }
 
 export function createClient(url: string): Client {
@@ -35,7 +37,8 @@ export function createClient(url: string): Client {
       headers.set('content-type', 'application/json')
     }
     const body = options.json === undefined ? options.body : JSON.stringify(options.json)
-    const response = await fetch(url + path, { method, headers, body: body ?? null })
+    const signal = options.signal ?? null
+    const response = await fetch(url + path, { method, headers, body: body ?? null, signal })
     const text = await response.text()
     const isJson = response.headers.get('content-type') === 'application/json' && text !== ''
     return {

@@ -1,0 +1,64 @@
+// npm run test:faults: runs every scenario in full, and writes the report.
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { scenarios } from './all.ts'
+import { type Result, renderReport } from './report.ts'
+import { openServer } from './server.ts'
+
+interface Options {
+  only?: string[]
+  scale: string
+  seed: string
+  client: string
+  output: string
+}
+
+const options = readOptions()
+const seed = Number(options.seed)
+const scale = Number(options.scale)
+const { only } = options
+const unknown = only?.filter((name) => !scenarios.some((scenario) => scenario.name === name)) ?? []
+if (unknown.length > 0) throw new Error(`There is no scenario "${unknown.join('", "')}"`)
+const chosen = scenarios.filter(({ name }) => !only || only.includes(name))
+const results: Result[] = []
+say(`seed ${seed}, scale ${scale}, client ${options.client}`)
+for (const scenario of chosen) {
+  say(`${scenario.name}: ${scenario.promise}`)
+  // Each has its own server: one that failed half-way must not spoil the next.
+  const server = await openServer()
+  const startedAt = performance.now()
+  try {
+    const note = (text: string) => say(`  ${text}`)
+    const outcome = await scenario.run({ server, client: options.client, seed, scale, note })
+    results.push({ scenario, outcome, seconds: (performance.now() - startedAt) / 1000 })
+    for (const { name, measured, limit } of outcome.figures) {
+      say(`  ${measured <= limit ? 'kept  ' : 'MISSED'} ${name}: ${measured} (limit ${limit})`)
+    }
+  } finally {
+    await server.close()
+  }
+  await writeFile(options.output, renderReport(results, { seed, scale, client: options.client }))
+}
+const missed = results.some(({ outcome }) =>
+  outcome.figures.some(({ measured, limit }) => !(measured <= limit)),
+)
+process.exitCode = missed ? 1 : 0
+
+function readOptions(): Options {
+  return new Command('test:faults')
+    .description(
+      'Break what the service depends on, under load, and measure whether its promises hold.',
+    )
+    .option('--only <name...>', `scenarios (${scenarios.map(({ name }) => name).join(', ')})`)
+    .option('--scale <share>', 'share of the full run', '1')
+    .option('--seed <number>', 'seed of delays and choices', String(Date.now() % 1_000_000))
+    .option('--client <name>', 'DB_CLIENT of the services', 'wire')
+    .option('--output <file>', 'the report', join(import.meta.dirname, 'REPORT.md'))
+    .parse()
+    .opts<Options>()
+}
+
+function say(text: string): void {
+  process.stdout.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`)
+}

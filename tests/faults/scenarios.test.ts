@@ -1,0 +1,27 @@
+// Every scenario of faults in its short form. What is a time is not judged here: `npm run test:faults` does.
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { scenarios } from './all.ts'
+import { type FaultServer, openServer } from './server.ts'
+
+const TIMEOUT_MS = 90_000
+const SEED = 20_250_101
+let server: FaultServer
+
+beforeAll(async () => {
+  server = await openServer()
+})
+
+afterAll(async () => {
+  await server?.close()
+})
+
+test.each(scenarios)(
+  'while things break: $promise ($name)',
+  async ({ run }) => {
+    const note = () => undefined
+    const { figures } = await run({ server, client: 'wire', seed: SEED, scale: 0, note })
+    const missed = figures.filter(({ measured, limit, isTime }) => !isTime && !(measured <= limit))
+    expect(missed).toEqual([])
+  },
+  TIMEOUT_MS,
+)
