@@ -126,23 +126,22 @@ export function truthFigures(report: TrafficReport): Figure[] {
   ]
 }
 
-/** Only the clients' own delay is taken off: they cannot see an answer while they do not run. */
-export function deadlineFigures(report: TrafficReport): Figure[] {
-  return [
-    {
-      name: `longest request, less the clients' own delay of ${Math.round(report.ownDelayMs)} ms`,
-      measured: report.longestMs - report.ownDelayMs,
-      limit: ANSWER_MS_MAX,
-      unit: 'ms',
-      isTime: true,
-      examples: report.late.slice(0, EXAMPLES_MAX),
-    },
-    {
-      name: 'requests that hung',
-      measured: report.unanswered.filter((text) => text.includes('TimeoutError')).length,
-      limit: 0,
-    },
-  ]
+/** The clients' own delay is taken off: they cannot see an answer while they do not run. */
+export function longestFigure(report: TrafficReport, during = ''): Figure {
+  const ownDelayMs = Math.round(report.ownDelayMs)
+  return {
+    name: `${during}longest request, less the clients' own delay of ${ownDelayMs} ms`,
+    measured: report.longestMs - ownDelayMs,
+    limit: ANSWER_MS_MAX,
+    unit: 'ms',
+    isTime: true,
+    examples: report.late.slice(-EXAMPLES_MAX),
+  }
+}
+
+export function hangFigure({ unanswered }: TrafficReport): Figure {
+  const hung = unanswered.filter((text) => text.includes('TimeoutError'))
+  return listFigure('requests that hung', hung)
 }
 
 export function exitFigure(services: readonly TestService[], expected = 0): Figure {

@@ -25,6 +25,8 @@ export interface TrafficOptions {
 const USERS_MAX = 4000
 const TICK_MS = 5
 const SETTLED_AT_ONCE = 8
+const REGISTER_TRIES_MAX = 100
+const REGISTER_PAUSE_MS = 100
 
 /** Starts traffic from `clients` accounts. With several URLs, the users take turns among them. */
 export async function startTraffic(
@@ -35,7 +37,7 @@ export async function startTraffic(
   const targets = [urls].flat().map((url) => createClient(url))
   const [first] = targets
   if (!first) throw new Error('Traffic needs a URL')
-  const accounts = await Promise.all(Array.from({ length: clients }, () => register(first)))
+  const accounts = await registerAll(first, clients)
   const traffic = new OfferedTraffic(targets, accounts, options)
   const done = options.ratePerSecond
     ? traffic.sendAtRate(options.ratePerSecond)
@@ -51,6 +53,20 @@ export async function startTraffic(
       return traffic.report
     },
   }
+}
+
+/** One after the other: a password takes long to hash, and a busy machine refuses what it could not hash in time. */
+export async function registerAll(client: Client, count: number): Promise<Account[]> {
+  const accounts: Account[] = []
+  for (let tries = 1; accounts.length < count; tries += 1) {
+    try {
+      accounts.push(await register(client))
+    } catch (error) {
+      if (tries >= REGISTER_TRIES_MAX) throw error
+      await delay(REGISTER_PAUSE_MS)
+    }
+  }
+  return accounts
 }
 
 class OfferedTraffic {

@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createRandom } from '../random.ts'
 import {
   ANSWER_MS_MAX,
-  deadlineFigures,
   exitFigure,
+  hangFigure,
+  longestFigure,
   measureRecovery,
   type Outcome,
   type Scenario,
@@ -17,7 +18,7 @@ import {
 import { startTraffic } from '../traffic.ts'
 
 const RATE_PER_SECOND = 150
-const ACCOUNTS = 12
+const ACCOUNTS = 6
 const RECOVERY_MS_MAX = 2000
 const DOWN_MS_MAX = 1000
 
@@ -52,7 +53,8 @@ async function crash(stage: Stage): Promise<Outcome> {
       done: `${rounds} immediate shutdowns at ${RATE_PER_SECOND} requests a second`,
       figures: [
         ...truthFigures(report),
-        ...deadlineFigures(report),
+        longestFigure(report),
+        hangFigure(report),
         exitFigure([service]),
         timeFigure('slowest time to 90 % of the rate', slowest, RECOVERY_MS_MAX),
       ],

@@ -15,7 +15,7 @@ import {
 import { startTraffic } from '../traffic.ts'
 
 const RATE_PER_SECOND = 200
-const ACCOUNTS = 12
+const ACCOUNTS = 6
 const PERIOD_MS = 100
 const RECOVERY_MS_MAX = 1000
 /** Buffers and code that is compiled later may grow after the first minute by this much. */
