@@ -1,18 +1,26 @@
 // Every scenario of faults, in the order of the report.
 import type { Scenario } from './scenario.ts'
+import { absences } from './scenarios/absences.ts'
 import { crashes } from './scenarios/crashes.ts'
+import { disk } from './scenarios/disk.ts'
 import { listeners } from './scenarios/listeners.ts'
 import { outages } from './scenarios/outages.ts'
 import { contention, registers } from './scenarios/registers.ts'
+import { restarts } from './scenarios/restarts.ts'
 import { schema } from './scenarios/schema.ts'
 import { sessions } from './scenarios/sessions.ts'
+import { starts } from './scenarios/starts.ts'
 
 export const scenarios: readonly Scenario[] = [
-  sessions,
-  crashes,
   outages,
+  crashes,
+  sessions,
   schema,
   listeners,
+  restarts,
   registers,
   contention,
+  disk,
+  absences,
+  starts,
 ]

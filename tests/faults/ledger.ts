@@ -20,8 +20,10 @@ export interface TrafficReport {
   /** Requests that have been sent. */
   started: number
   inFlight: number
-  /** Of them, creations. */
+  /** Of those in flight, creations. */
   creating: number
+  /** Creations that have been sent. */
+  created: number
   /** Requests that were due while too many were in flight already; then the rate was not what was asked for. */
   skipped: number
   /** How late the timer of these clients was at worst: what they measure is no finer. */
@@ -41,6 +43,7 @@ export function createReport(): TrafficReport {
     started: 0,
     inFlight: 0,
     creating: 0,
+    created: 0,
     skipped: 0,
     ownDelayMs: 0,
   }

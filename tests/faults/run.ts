@@ -25,6 +25,10 @@ const results: Result[] = []
 say(`seed ${seed}, scale ${scale}, client ${options.client}`)
 for (const scenario of chosen) {
   say(`${scenario.name}: ${scenario.promise}`)
+  if (scenario.isPossible?.() === false) {
+    say('  not possible here')
+    continue
+  }
   // Each has its own server: one that failed half-way must not spoil the next.
   const server = await openServer()
   const startedAt = performance.now()

@@ -40,6 +40,8 @@ export interface Outcome {
 export interface Scenario {
   name: string
   promise: string
+  /** False where something is missing that it needs. */
+  isPossible?: () => boolean
   run: (stage: Stage) => Promise<Outcome>
 }
 

@@ -60,6 +60,7 @@ export class User {
     const { name, report, onCreated } = this.#options
     const title = `${name} ${this.#count} 🦀 "${this.#count}"`
     report.creating += 1
+    report.created += 1
     const answer = await this.#send('POST', '/api/v1/tasks', { title })
     report.creating -= 1
     if (answer?.status !== 201) return

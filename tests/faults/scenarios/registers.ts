@@ -37,14 +37,11 @@ export const contention: Scenario = {
 
 async function killAround(stage: Stage): Promise<Outcome> {
   const random = createRandom(stage.seed)
-  const nodes = [
-    await startNode(stage, { LISTENERS: '2' }),
-    await startNode(stage, { LISTENERS: '2' }),
-  ] as const
+  const start = () => startNode(stage, { LISTENERS: '2' })
+  const nodes = await Promise.all([start(), start()])
   try {
-    const urls = [nodes[0].url, nodes[1].url] as const
     const options = { clients: CLIENTS, tasks: TASKS, readShare: 0.5, random }
-    const patching = await startPatching([...urls], options)
+    const patching = await startPatching([nodes[0].url, nodes[1].url], options)
     const operations = scaled(stage, OPERATIONS, OPERATIONS_MIN)
     const periodMs = stage.scale === 0 ? FAULT_PERIOD_MS / 4 : FAULT_PERIOD_MS
     const kills = { listeners: 0, servers: 0 }

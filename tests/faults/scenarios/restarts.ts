@@ -1,0 +1,69 @@
+// Two nodes behind HAProxy are restarted in turn.
+import { setTimeout as delay } from 'node:timers/promises'
+import { hasHaproxy, startBalancer } from '../haproxy.ts'
+import { countErrors } from '../ledger.ts'
+import {
+  listFigure,
+  type Outcome,
+  type Scenario,
+  type Stage,
+  scaled,
+  startNode,
+  truthFigures,
+  untilReady,
+} from '../scenario.ts'
+import { startTraffic } from '../traffic.ts'
+
+const RATE_PER_SECOND = 150
+const ACCOUNTS = 6
+/** HAProxy asks every 200 ms whether a node is ready: it has seen the change by then. */
+const NOTICE_MS = 1000
+const SETTINGS = { DRAIN_DELAY_MS: String(NOTICE_MS), SHUTDOWN_TIMEOUT_MS: '10000' }
+
+export const restarts: Scenario = {
+  name: 'restarts',
+  promise: 'A restart behind a balancer fails no request',
+  isPossible: hasHaproxy,
+  run: restartNodes,
+}
+
+async function restartNodes(stage: Stage): Promise<Outcome> {
+  const nodes = await Promise.all([startNode(stage, SETTINGS), startNode(stage, SETTINGS)])
+  const balancer = await startBalancer(nodes.map(({ port }) => port))
+  try {
+    await untilReady(balancer.url)
+    const traffic = await startTraffic(balancer.url, ACCOUNTS, { ratePerSecond: RATE_PER_SECOND })
+    const { report } = traffic
+    const count = scaled(stage, 100, 2)
+    const unclean: string[] = []
+    let slowestMs = 0
+    for (let restart = 0; restart < count; restart += 1) {
+      const index = restart % nodes.length
+      const node = nodes[index]
+      if (!node) throw new Error('There is no node')
+      const startedAt = performance.now()
+      const exit = await node.stop()
+      slowestMs = Math.max(slowestMs, performance.now() - startedAt)
+      if (exit.code !== 0) unclean.push(JSON.stringify(exit))
+      nodes[index] = await startNode(stage, { ...SETTINGS, SERVER_PORT: String(node.port) })
+      await untilReady(node.url)
+      await delay(NOTICE_MS)
+      if (restart % 10 === 9)
+        stage.note(`${restart + 1} of ${count}, ${countErrors(report)} errors`)
+    }
+    await traffic.stop()
+    const statuses = [...report.statuses].map(([status, count]) => `${count} answers of ${status}`)
+    return {
+      done: `${count} restarts, in turn, of two nodes behind HAProxy at ${RATE_PER_SECOND} requests a second; slowest drain ${Math.round(slowestMs)} ms; ${statuses.join(', ')}`,
+      figures: [
+        ...truthFigures(report),
+        { ...listFigure('requests that failed', report.unanswered), measured: countErrors(report) },
+        { name: 'connections refused', measured: report.refused, limit: 0 },
+        listFigure('drains that did not end with 0', unclean),
+      ],
+    }
+  } finally {
+    await balancer.close()
+    for (const node of nodes) await node.stop()
+  }
+}
