@@ -11,16 +11,23 @@ import { schema } from './scenarios/schema.ts'
 import { sessions } from './scenarios/sessions.ts'
 import { starts } from './scenarios/starts.ts'
 
-export const scenarios: readonly Scenario[] = [
+/** What happens to the database. */
+export const databaseFaults: readonly Scenario[] = [
   outages,
   crashes,
   sessions,
   schema,
+  disk,
+  absences,
+]
+
+/** What happens to the processes of the service, and what they do to each other. */
+export const processFaults: readonly Scenario[] = [
   listeners,
   restarts,
   registers,
   contention,
-  disk,
-  absences,
   starts,
 ]
+
+export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults]

@@ -52,7 +52,9 @@ async function restartNodes(stage: Stage): Promise<Outcome> {
         stage.note(`${restart + 1} of ${count}, ${countErrors(report)} errors`)
     }
     await traffic.stop()
-    const statuses = [...report.statuses].map(([status, count]) => `${count} answers of ${status}`)
+    const statuses = [...report.statuses].map(
+      ([status, answers]) => `${answers} answers of ${status}`,
+    )
     return {
       done: `${count} restarts, in turn, of two nodes behind HAProxy at ${RATE_PER_SECOND} requests a second; slowest drain ${Math.round(slowestMs)} ms; ${statuses.join(', ')}`,
       figures: [
