@@ -23,7 +23,7 @@ export interface UserOptions {
 const TASKS_MAX = 20
 const LIST_LIMIT = 100
 /** How much longer than it may take a request is waited for, before it counts as one that hangs. */
-const HANG_MS = 5000
+const HANG_MS = 2000
 const SETTLE_TRIES = 100
 const SETTLE_PAUSE_MS = 100
 
