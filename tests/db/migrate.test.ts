@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { readAddress } from '../../src/db/address.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { eventually } from '../support/client.ts'
 import { createDatabase, MIGRATIONS, type TestDatabase } from '../support/database.ts'
@@ -36,7 +37,7 @@ interface Run {
 async function run({ from = folder, url = database.url, ...rest }: Run = {}): Promise<string[]> {
   const applied: string[] = []
   const onApplied = (name: string) => applied.push(name)
-  await migrate({ url, folder: from, timeoutMs: 20_000, onApplied, ...rest })
+  await migrate({ address: readAddress(url), folder: from, timeoutMs: 20_000, onApplied, ...rest })
   return applied
 }
 

@@ -1,5 +1,6 @@
 // What the database sees to by itself.
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -26,7 +27,7 @@ test('each change of a row has a later time, whichever transaction started first
     update tasks set title = title || '!' where user_id = '${USER}'
     returning new.updated_at > old.updated_at as later`
   const everyLater = [{ later: true }, { later: true }]
-  const early = openClient(database.url, { max: 1, connectTimeoutMs: 5000 })
+  const early = openClient(readAddress(database.url), { max: 1, connectTimeoutMs: 5000 })
   await early.begin(async (transaction) => {
     await transaction`select now()`
     expect(await database.query(change)).toEqual(everyLater)

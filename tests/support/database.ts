@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { inject } from 'vitest'
+import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
 
 export const TEMPLATE = 'taskapi_template'
@@ -40,7 +41,7 @@ export function maintenanceUrl(): string {
 }
 
 function connectTo(server: URL, name: string) {
-  return openClient(at(server, name), { max: 1, connectTimeoutMs: 5000 })
+  return openClient(readAddress(at(server, name)), { max: 1, connectTimeoutMs: 5000 })
 }
 
 function at(server: URL, name: string): string {
