@@ -98,7 +98,10 @@ test('a database that an earlier version migrated gets only what is new', async 
     '0001_users_and_tasks',
     'b163b3e85ed853da092a5a0ffb1a676fe5a242575a4a9264e6de9abcdc3f812e',
   )
-  expect(await run({ from: MIGRATIONS })).toEqual(['0002_updated_at_increases'])
+  expect(await run({ from: MIGRATIONS })).toEqual([
+    '0002_updated_at_increases',
+    '0003_email_case_is_ascii',
+  ])
   expect(await run({ from: MIGRATIONS })).toEqual([])
 })
 

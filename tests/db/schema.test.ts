@@ -47,7 +47,7 @@ test('the database itself refuses what the service would', async () => {
   await expect(insert('title', "repeat('x', 201)")).rejects.toThrow('tasks_title_length')
   await expect(insert('title, status', "'x', 'open'")).rejects.toThrow('task_status')
   const twin = `insert into users (id, email, password_hash) values (gen_random_uuid(), 'A@B.C', 'x')`
-  await expect(database.query(twin)).rejects.toThrow('users_email_key')
+  await expect(database.query(twin)).rejects.toThrow('users_email_ascii_key')
 })
 
 test('the lists are read in index order', async () => {
