@@ -22,7 +22,7 @@ const ROLE_SETTINGS = [
   'row_security = off',
   `client_encoding = 'LATIN1'`,
   `lc_messages = 'C'`,
-  'idle_session_timeout = 150',
+  'idle_session_timeout = 3000',
 ]
 
 let database: TestDatabase
@@ -81,7 +81,7 @@ describe.each(['wire', 'postgres'])('through %s', (client) => {
     for (const setting of ROLE_SETTINGS) {
       await database.query(`alter role current_user in database ${name} set ${setting}`)
     }
-    await serves(client, 500)
+    await serves(client, 4000)
   })
 
   test('a search path with another schema in front serves migrations and requests alike', async () => {
