@@ -56,12 +56,12 @@ export function wireClient(address: Address, options: ClientOptions): Open {
 }
 
 /** Connections of the published driver: slower, and known to more people. */
-export function driverClient(url: string, options: ClientOptions): Open {
+export function driverClient(address: Address, options: ClientOptions): Open {
   const settings = pinnedSettings(options)
   return async ({ onWarming, onClosed }) => {
     // Loaded only here: the other client does without its memory.
     const { openDriverConnection } = await import('./driver/connection.ts')
-    const connection = await openDriverConnection(url, {
+    const connection = await openDriverConnection(address, {
       connectTimeoutMs: options.connectTimeoutMs,
       answerTimeoutMs: options.statementTimeoutMs + ANSWER_GRACE_MS,
       settings,

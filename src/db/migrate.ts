@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import type { Address } from './address.ts'
 import { openClient } from './driver/client.ts'
 import { classify, describeError, isRefusal } from './failures.ts'
 
@@ -14,7 +15,7 @@ const NUMBER_LENGTH = 4
 type Sql = ReturnType<typeof openClient>
 
 export interface MigrateOptions {
-  url: string
+  address: Address
   /** Folder of `NNNN_name.sql` files, applied in the order of their names. They neither begin nor end transactions. */
   folder: string
   /** Longest wait for PostgreSQL to answer and for another node to finish, in milliseconds. */
@@ -49,7 +50,7 @@ export async function migrate(options: MigrateOptions): Promise<void> {
 async function migrateOnce(options: MigrateOptions, deadline: number): Promise<void> {
   const files = readFiles(options.folder)
   const patienceMs = Math.max(1000, deadline - Date.now())
-  const sql = openClient(options.url, {
+  const sql = openClient(options.address, {
     max: 1,
     connectTimeoutMs: Math.min(patienceMs, 5000),
     parameters: { application_name: 'taskapi migrate' },

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readAddress } from '../../src/db/address.ts'
 import { startEmbedded } from '../../src/db/local/postgres.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { createClient, eventually, register, sendRaw } from '../support/client.ts'
@@ -326,7 +327,7 @@ test('without a database, the service answers 503 that says so, and recovers wit
   const options = { folder, database: 'outage', timeoutMs: 30_000 }
   let postgres = await startEmbedded(options)
   await migrate({
-    url: postgres.url,
+    address: readAddress(postgres.url),
     folder: MIGRATIONS,
     timeoutMs: 10_000,
     onApplied: () => undefined,

@@ -21,10 +21,11 @@ export function openTestPool(url: string, options: TestPoolOptions = {}): Pool {
     applicationName: 'taskapi test',
     statements: statementsOf(operations),
   }
+  const address = readAddress(url)
   const name = options.client ?? process.env.DB_CLIENT ?? 'wire'
   return openPool({
     connections: options.connections ?? 2,
-    open: name === 'wire' ? wireClient(readAddress(url), client) : driverClient(url, client),
+    open: name === 'wire' ? wireClient(address, client) : driverClient(address, client),
     idlePingMs: options.idlePingMs ?? 5000,
     pingTimeoutMs: 1000,
     onEvent: options.onEvent ?? (() => undefined),

@@ -97,6 +97,8 @@ export async function startService(
     SERVER_HOST: '127.0.0.1',
     SERVER_PORT: '0',
     LISTENERS: '1',
+    // Set for the tests that are run with the driver as well: see vitest.config.ts.
+    ...(process.env.DB_CLIENT ? { DB_CLIENT: process.env.DB_CLIENT } : {}),
     // The client keeps its connections open, but a drain need not wait for them.
     SHUTDOWN_TIMEOUT_MS: '300',
     ...env,

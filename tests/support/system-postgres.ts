@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
 import { own, unprivilegedIdentity } from '../../src/db/local/binaries.ts'
 
@@ -60,7 +61,7 @@ export async function startSystemPostgres(): Promise<SystemPostgres> {
 }
 
 async function answering(url: string, child: ChildProcess): Promise<void> {
-  const sql = openClient(url, { max: 1, connectTimeoutMs: 2000 })
+  const sql = openClient(readAddress(url), { max: 1, connectTimeoutMs: 2000 })
   const deadline = Date.now() + START_MS_MAX
   try {
     while (!(await sql`select 1`.catch(() => undefined))) {

@@ -1,6 +1,7 @@
 // Runs in listeners, with DB_CLIENT=postgres. One connection of the driver (postgres) under the pool's guards. Its rows
 // are written as PostgreSQL's binary format has them, so that everything behind it is the same for both clients.
 import type postgres from 'postgres'
+import type { Address } from '../address.ts'
 import type { Parameter, Statement } from '../operation.ts'
 import type { PoolConnection, Sink } from '../slot.ts'
 import { ConnectionError } from '../wire/error.ts'
@@ -26,10 +27,10 @@ const ANSWER_CHECKS = 4
 
 /** Resolves when the server has answered once. The driver would connect again by itself; this connection never does. */
 export async function openDriverConnection(
-  url: string,
+  address: Address,
   options: DriverOptions,
 ): Promise<DriverConnection> {
-  const connection = new OneConnection(url, options)
+  const connection = new OneConnection(address, options)
   try {
     await connection.query('select 1')
   } catch (error) {
@@ -47,9 +48,9 @@ class OneConnection implements DriverConnection {
   readonly #watch: NodeJS.Timeout
   #closed: Error | undefined
 
-  constructor(url: string, options: DriverOptions) {
+  constructor(address: Address, options: DriverOptions) {
     this.#options = options
-    this.#sql = openClient(url, {
+    this.#sql = openClient(address, {
       max: 1,
       connectTimeoutMs: options.connectTimeoutMs,
       onClosed: () => this.destroy(new ConnectionError('CONNECTION_CLOSED', 'Connection lost')),

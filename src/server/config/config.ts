@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { countCpus } from './cpus.ts'
-import type { DatabaseUrl } from './kinds.ts'
+import type { DatabaseUrl, Kind } from './kinds.ts'
 import { SETTINGS, type SettingName, settingEntries, type Values } from './settings.ts'
 
 /** The settings in force, frozen. Names are the environment's own. */
@@ -73,8 +73,10 @@ function countListeners(database: DatabaseUrl | undefined): number {
 }
 
 function problem(name: SettingName, text: string, source: string): ConfigProblem {
-  const { expected, secret } = SETTINGS[name].kind
-  const value = secret ? `a value of ${Buffer.byteLength(text)} bytes` : JSON.stringify(text)
+  const kind: Kind<unknown> = SETTINGS[name].kind
+  const value = kind.secret ? `a value of ${Buffer.byteLength(text)} bytes` : JSON.stringify(text)
+  const reason = kind.explain?.(text)
+  const expected = reason ? `${kind.expected}; ${reason}` : kind.expected
   return { name, value, expected, source }
 }
 

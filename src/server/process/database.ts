@@ -1,12 +1,11 @@
 // Runs in listeners. The pool of a listener, and what becomes of its events.
-import { readAddress } from '../../db/address.ts'
+import type { Address } from '../../db/address.ts'
 import { driverClient, wireClient } from '../../db/clients.ts'
 import { statementsOf } from '../../db/operation.ts'
 import { openPool, type Pool } from '../../db/pool.ts'
 import type { PoolEvent } from '../../db/slot.ts'
 import { operations } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
-import type { Secret } from '../config/secret.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import type { Logger } from '../observe/log.ts'
 
@@ -15,7 +14,12 @@ const IDLE_PING_MS = 5000
 const PING_TIMEOUT_MS = 1000
 
 /** Opens the pool that the settings ask for; once it has every connection, the listener is ready. */
-export function openDatabase(config: Config, url: Secret, log: Logger, lifecycle: Lifecycle): Pool {
+export function openDatabase(
+  config: Config,
+  address: Address,
+  log: Logger,
+  lifecycle: Lifecycle,
+): Pool {
   const options = {
     statementTimeoutMs: config.DB_STATEMENT_TIMEOUT_MS,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
@@ -25,9 +29,7 @@ export function openDatabase(config: Config, url: Secret, log: Logger, lifecycle
   return openPool({
     connections: config.DB_CONNECTIONS,
     open:
-      config.DB_CLIENT === 'wire'
-        ? wireClient(readAddress(url.reveal()), options)
-        : driverClient(url.reveal(), options),
+      config.DB_CLIENT === 'wire' ? wireClient(address, options) : driverClient(address, options),
     idlePingMs: IDLE_PING_MS,
     pingTimeoutMs: PING_TIMEOUT_MS,
     onEvent: (event) => report(event, log, lifecycle),

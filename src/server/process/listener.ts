@@ -50,7 +50,7 @@ export async function startListener(
   if (migrates) {
     const { migrate } = await import('../../db/migrate.ts')
     await migrate({
-      url: DATABASE_URL.url.reveal(),
+      address: DATABASE_URL.address,
       folder: MIGRATIONS_FOLDER,
       timeoutMs: config.STARTUP_TIMEOUT_MS,
       signal,
@@ -58,7 +58,7 @@ export async function startListener(
     })
   }
   const lifecycle = new Lifecycle()
-  const database = openDatabase(config, DATABASE_URL.url, log, lifecycle)
+  const database = openDatabase(config, DATABASE_URL.address, log, lifecycle)
   const context = createContext(contextOptions(config, secret), {
     log,
     lifecycle,

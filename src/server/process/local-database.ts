@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, realpath, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readAddress } from '../../db/address.ts'
 import { startEmbedded } from '../../db/local/postgres.ts'
 import type { Config } from '../config/config.ts'
 import type { DatabaseUrl } from '../config/kinds.ts'
@@ -38,7 +39,11 @@ export async function startLocalDatabase(
   log.info({ version: postgres.version, folder }, 'Local PostgreSQL is up')
   return {
     settings: {
-      DATABASE_URL: { url: new Secret(postgres.url), isLocal: true },
+      DATABASE_URL: {
+        url: new Secret(postgres.url),
+        address: readAddress(postgres.url),
+        isLocal: true,
+      },
       JWT_SECRET: secret,
     },
     drain: async () => {
