@@ -22,6 +22,8 @@ type Settings = Readonly<Record<string, string>>
 export function pinnedSettings({ statementTimeoutMs, applicationName }: SessionOptions): Settings {
   return {
     application_name: applicationName,
+    // Off, a null in a batch would be stored as the word NULL.
+    array_nulls: 'on',
     bytea_output: 'hex',
     client_encoding: 'UTF8',
     client_min_messages: 'warning',

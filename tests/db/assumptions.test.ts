@@ -20,6 +20,7 @@ const ROLE_SETTINGS = [
   'standard_conforming_strings = off',
   'transform_null_equals = on',
   'row_security = off',
+  'array_nulls = off',
   `client_encoding = 'LATIN1'`,
   `lc_messages = 'C'`,
   'idle_session_timeout = 3000',
@@ -51,9 +52,9 @@ async function serves(DB_CLIENT: string, pauseMs = 0): Promise<void> {
   const { id: user_id, token, email, password } = await register(client)
   expect((await client.post('/api/v1/auth/login', { email, password })).status).toBe(200)
   const due_at = '2026-02-03T04:05:06.123456Z'
-  const titles = Array.from({ length: 8 }, (_, index) => `it's é \\ 🦀 ${index}`)
+  const titles = Array.from({ length: 40 }, (_, index) => `it's é \\ 🦀 ${index}`)
   const created = await Promise.all(
-    titles.map((title) => client.post('/api/v1/tasks', { title, due_at }, { token })),
+    titles.map((title) => client.post('/api/v1/tasks', { title, due_at, priority: 'low' }, { token })),
   )
   for (const [index, { status, body }] of created.entries()) {
     expect(status).toBe(201)
@@ -90,7 +91,7 @@ describe.each(['wire', 'postgres'])('through %s', (client) => {
     await database.query(`alter database ${name} set search_path = app, public`)
     await serves(client)
     const [row] = await database.query<{ count: string }>('select count(*) from app.tasks')
-    expect(row?.count).toBe('8')
+    expect(row?.count).toBe('40')
     expect(await database.query(`select from pg_tables where schemaname = 'public'`)).toEqual([])
   })
 
