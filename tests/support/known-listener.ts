@@ -1,5 +1,6 @@
 // A listener whose messages are known, for tests of what supervises listeners. Runs in its own process:
 //   node known-listener.ts '{"sends":[{"type":"listening"}],"exitsAfterMs":0}'
+// Its last argument counts, so the further arguments of the first listeners make these different from their replacements.
 // Ends when it gets `drain`, or when its supervisor has gone.
 
 export interface KnownListener {
@@ -7,9 +8,11 @@ export interface KnownListener {
   sends: unknown[]
   /** How long until it ends by itself, with exit code 3; 0 for never. */
   exitsAfterMs: number
+  /** How often it says that its event loop turns; never when this is missing. */
+  beatsEveryMs?: number
 }
 
-const { sends, exitsAfterMs }: KnownListener = JSON.parse(process.argv[2] ?? '{}')
+const { sends, exitsAfterMs, beatsEveryMs }: KnownListener = JSON.parse(process.argv.at(-1) ?? '{}')
 
 for (const message of sends) process.send?.(message)
 if (exitsAfterMs > 0) {
@@ -18,6 +21,7 @@ if (exitsAfterMs > 0) {
     process.disconnect?.()
   }, exitsAfterMs)
 }
+if (beatsEveryMs) setInterval(() => process.send?.({ type: 'beat' }), beatsEveryMs)
 process.on('disconnect', () => process.exit())
 process.on('message', (message: { type: string }) => {
   if (message.type === 'refuse') process.send?.({ type: 'refusing' })
