@@ -1,5 +1,8 @@
+import { createConnection } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
+import { probePort } from '../../src/server/process/claims.ts'
 import { Supervisor } from '../../src/workers/supervisor.ts'
 import { eventually } from '../support/client.ts'
 import type { KnownListener } from '../support/known-listener.ts'
@@ -59,6 +62,16 @@ async function allUp({ supervisor, up }: Supervised, listeners: number): Promise
   await eventually('the listeners', () => up.length === listeners)
 }
 
+function isGreeted(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(port, '127.0.0.1')
+    socket.setTimeout(2000, () => socket.destroy())
+    socket.once('data', () => resolve(true))
+    socket.on('error', () => undefined)
+    socket.once('close', () => resolve(false))
+  })
+}
+
 const delaysOf = ({ replaced }: Supervised) => replaced.map(({ delayMs }) => delayMs)
 
 test('a listener that sends only unknown messages has not started', async () => {
@@ -99,6 +112,33 @@ test('listeners that are killed again and again are replaced without a delay', a
     await eventually('its death', () => supervised.replaced.length === 1 + round)
   }
   expect(delaysOf(supervised)).toEqual([0, 0, 0, 0, 0, 0, 0, 0])
+})
+
+test('while listeners are killed ten times a second, the port is served', async () => {
+  const port = await probePort('127.0.0.1', 0)
+  const supervised = supervise(4, { ...HEALTHY, port })
+  await allUp(supervised, 4)
+  let servedAtMs = performance.now()
+  let longestGapMs = 0
+  const untilMs = servedAtMs + 5000
+  const clients = Array.from({ length: 2 }, async () => {
+    while (performance.now() < untilMs) {
+      const greeted = await isGreeted(port)
+      const now = performance.now()
+      longestGapMs = Math.max(longestGapMs, now - servedAtMs)
+      if (greeted) servedAtMs = now
+      await setTimeout(5)
+    }
+  })
+  for (let victim = 0; performance.now() < untilMs; await setTimeout(100)) {
+    if (victim === supervised.up.length) continue
+    process.kill(supervised.up[victim] ?? 0, 'SIGKILL')
+    victim += 1
+  }
+  await Promise.all(clients)
+  expect(supervised.replaced.length).toBeGreaterThan(10)
+  // Promised is 1 s, to a machine that has nothing else to do.
+  expect(longestGapMs).toBeLessThan(3000)
 })
 
 test('a start that keeps failing is repeated more and more slowly, and delays no other listener', async () => {
@@ -142,7 +182,7 @@ test('silence does not count while the supervisor itself does not run in time', 
   const nap = new Int32Array(new SharedArrayBuffer(4))
   for (let round = 0; round < 10; round += 1) {
     Atomics.wait(nap, 0, 0, 0.4 * SILENCE_MS_MAX)
-    await new Promise((resolve) => setTimeout(resolve, 1))
+    await setTimeout(1)
   }
   expect(supervised.silent).toEqual([])
   await eventually('both replacements', () => supervised.up.length === 4)

@@ -2,6 +2,7 @@
 //   node known-listener.ts '{"sends":[{"type":"listening"}],"exitsAfterMs":0}'
 // Its last argument counts, so the further arguments of the first listeners make these different from their replacements.
 // Ends when it gets `drain`, or when its supervisor has gone.
+import { createServer } from 'node:net'
 
 export interface KnownListener {
   /** The messages that it sends at its start, one after the other. */
@@ -10,11 +11,23 @@ export interface KnownListener {
   exitsAfterMs: number
   /** How often it says that its event loop turns; never when this is missing. */
   beatsEveryMs?: number
+  /** Shared port on which it greets each connection before it sends its messages. */
+  port?: number
 }
 
-const { sends, exitsAfterMs, beatsEveryMs }: KnownListener = JSON.parse(process.argv.at(-1) ?? '{}')
+const { sends, exitsAfterMs, beatsEveryMs, port }: KnownListener = JSON.parse(
+  process.argv.at(-1) ?? '{}',
+)
 
-for (const message of sends) process.send?.(message)
+if (port) {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.end('hello')
+  })
+  server.listen({ port, host: '127.0.0.1', reusePort: true }, sendAll)
+} else {
+  sendAll()
+}
 if (exitsAfterMs > 0) {
   setTimeout(() => {
     process.exitCode = 3
@@ -27,3 +40,7 @@ process.on('message', (message: { type: string }) => {
   if (message.type === 'refuse') process.send?.({ type: 'refusing' })
   if (message.type === 'drain') process.exit()
 })
+
+function sendAll(): void {
+  for (const message of sends) process.send?.(message)
+}
