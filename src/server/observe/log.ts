@@ -1,7 +1,7 @@
 // Runs in every process. JSON lines on standard output, or readable ones on a terminal.
 import { createRequire } from 'node:module'
 import { type DestinationStream, type Logger, pino } from 'pino'
-import { openOutput } from './output.ts'
+import { Output } from './output.ts'
 
 export type { Logger } from 'pino'
 
@@ -34,7 +34,7 @@ export function createLog({ level, role, describeError }: LogOptions): Log {
   const pretty = process.stdout.isTTY ? openPretty() : undefined
   if (pretty) return { logger: pino(settings, pretty), close: () => Promise.resolve() }
 
-  const output = openOutput((dropped) => {
+  const output = new Output((dropped) => {
     logger.warn({ dropped }, 'Log lines were dropped because standard output did not take them')
   })
   const logger = pino(settings, output)

@@ -13,85 +13,85 @@ const BUSY_RETRY_MS = 100
 const FAILED_RETRY_MS = 1000
 const CLOSE_TIMEOUT_MS = 1000
 
-export interface Output {
-  write(line: string): void
-  /** Resolves when every line is written; gives up after a second. */
-  close(): Promise<void>
-}
-
 /**
  * sonic-boom, the usual destination of pino, is not used: once its buffer is full after an error, it never writes again;
  * and at the end of the process it retries without a limit, so that one whose log nobody reads does not end.
- *
- * @param onDropped lines are written again; so many were dropped before
  */
-export function openOutput(onDropped: (dropped: number) => void): Output {
-  const lines: string[] = []
-  let waitingBytes = 0
-  let writing = false
+export class Output {
+  readonly #onDropped: (dropped: number) => void
+  readonly #lines: string[] = []
   /** What is left of the lines that are being written. */
-  let chunk: Uint8Array = new Uint8Array(0)
-  let dropped = 0
-  let idle: (() => void) | undefined
+  #chunk: Uint8Array = new Uint8Array(0)
+  #waitingBytes = 0
+  #writing = false
+  #dropped = 0
+  #onIdle: (() => void) | undefined
 
-  function writeLine(line: string): void {
+  /** @param onDropped lines are written again; so many were dropped before */
+  constructor(onDropped: (dropped: number) => void) {
+    this.#onDropped = onDropped
+  }
+
+  write(line: string): void {
     const bytes = Buffer.byteLength(line)
-    if (waitingBytes + bytes > WAITING_BYTES_MAX) {
-      dropped += 1
+    if (this.#waitingBytes + bytes > WAITING_BYTES_MAX) {
+      this.#dropped += 1
       return
     }
-    lines.push(line)
-    waitingBytes += bytes
-    if (!writing) writeNext()
+    this.#lines.push(line)
+    this.#waitingBytes += bytes
+    if (!this.#writing) this.#writeNext()
   }
 
-  function writeNext(): void {
-    writing = lines.length > 0
-    if (writing) {
-      chunk = takeChunk(lines)
-      writeChunk()
-    } else {
-      idle?.()
-    }
-  }
-
-  function writeChunk(): void {
-    unblock()
-    write(STANDARD_OUTPUT, chunk, proceed)
-  }
-
-  function proceed(error: NodeJS.ErrnoException | null, written: number): void {
-    if (error) {
-      const delayMs = error.code === 'EAGAIN' ? BUSY_RETRY_MS : FAILED_RETRY_MS
-      setTimeout(writeChunk, delayMs).unref()
-      return
-    }
-    waitingBytes -= written
-    chunk = chunk.subarray(written)
-    if (chunk.length > 0) {
-      writeChunk()
-      return
-    }
-    if (dropped > 0 && waitingBytes < WAITING_BYTES_MAX / 2) {
-      const count = dropped
-      dropped = 0
-      onDropped(count)
-    }
-    writeNext()
-  }
-
-  function close(): Promise<void> {
-    if (waitingBytes === 0) return Promise.resolve()
+  /** Resolves when every line is written; gives up after a second. */
+  close(): Promise<void> {
+    if (!this.#writing) return Promise.resolve()
     return new Promise((resolve) => {
       const patience = setTimeout(resolve, CLOSE_TIMEOUT_MS)
-      idle = () => {
+      this.#onIdle = () => {
         clearTimeout(patience)
         resolve()
       }
     })
   }
 
-  return { write: writeLine, close }
+  #writeNext(): void {
+    this.#writing = this.#lines.length > 0
+    if (this.#writing) {
+      this.#chunk = takeChunk(this.#lines)
+      this.#writeChunk()
+    } else {
+      this.#onIdle?.()
+    }
+  }
+
+  #writeChunk(): void {
+    unblock()
+    write(STANDARD_OUTPUT, this.#chunk, (error, written) => {
+      if (error) this.#retry(error)
+      else this.#proceed(written)
+    })
+  }
+
+  #retry(error: NodeJS.ErrnoException): void {
+    const delayMs = error.code === 'EAGAIN' ? BUSY_RETRY_MS : FAILED_RETRY_MS
+    setTimeout(() => this.#writeChunk(), delayMs).unref()
+  }
+
+  #proceed(written: number): void {
+    this.#waitingBytes -= written
+    this.#chunk = this.#chunk.subarray(written)
+    if (this.#chunk.length > 0) {
+      this.#writeChunk()
+      return
+    }
+    if (this.#dropped > 0 && this.#waitingBytes < WAITING_BYTES_MAX / 2) {
+      const dropped = this.#dropped
+      this.#dropped = 0
+      this.#onDropped(dropped)
+    }
+    this.#writeNext()
+  }
 }
 
 /**
