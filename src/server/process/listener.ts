@@ -5,6 +5,12 @@ import { toProblem } from '../api/failures.ts'
 import { DOCUMENT_INFO, routes } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import type { Secret } from '../config/secret.ts'
+import {
+  boundConnections,
+  type ConnectionCount,
+  type ConnectionLimit,
+  countConnections,
+} from '../http/connections.ts'
 import { Host } from '../http/exchange.ts'
 import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
@@ -20,6 +26,7 @@ const DRAIN_POLL_MS = 20
 const COMPACT_DELAY_MS = 200
 /** With more calls, a statement takes longer without costing less per row. */
 const BATCH_CALLS_MAX = 128
+const DESCRIPTORS_PER_THREAD = 8
 
 /**
  * A listener that accepts connections. It drains by refusing connections, closing each open one with its next answer, and
@@ -81,7 +88,7 @@ export async function startListener(
     REPLY_STEPS,
   )
   const app = uws.App()
-  const connections = countConnections(app, config.MAX_CONNECTIONS, log)
+  const connections = countConnections(app, boundConnections(connectionLimit(config), log), log)
   installRoutes(app, host, routes, context)
   const socket = await listen(app, config)
   compactSoon(host)
@@ -112,6 +119,13 @@ function contextOptions(config: Config, secret: Secret): ContextOptions {
   }
 }
 
+function connectionLimit(config: Config): ConnectionLimit {
+  const { MAX_CONNECTIONS: connections, DB_CONNECTIONS, PASSWORD_THREADS } = config
+  // To cancel a statement takes a second connection; the loop of a thread takes several descriptors.
+  const otherDescriptors = 2 * DB_CONNECTIONS + DESCRIPTORS_PER_THREAD * PASSWORD_THREADS
+  return { connections, otherDescriptors }
+}
+
 /** Compacts the heap in a moment without requests, so that no request waits for it. */
 function compactSoon(host: Host): void {
   setTimeout(() => {
@@ -124,28 +138,6 @@ function compactSoon(host: Host): void {
 async function readDocument(): Promise<unknown> {
   const { buildDocument } = await import('../http/openapi.ts')
   return buildDocument(routes, { ...DOCUMENT_INFO, version: VERSION })
-}
-
-interface ConnectionCount {
-  open: number
-}
-
-/** Counts connections and closes those over `limit`: without file descriptors, the loop would spin (uWebSockets #445). */
-function countConnections(app: TemplatedApp, limit: number, log: Logger): ConnectionCount {
-  const count: ConnectionCount = { open: 0 }
-  let full = false
-  app.filter((response, change) => {
-    count.open += Number(change) > 0 ? 1 : -1
-    if (Number(change) < 0) {
-      if (count.open < limit) full = false
-      return
-    }
-    if (count.open <= limit) return
-    if (!full) log.warn({ limit }, 'Connection limit reached, closing new connections')
-    full = true
-    response.close()
-  })
-  return count
 }
 
 function listen(

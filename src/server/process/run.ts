@@ -1,7 +1,7 @@
 // Runs in every process. The life of a process: it starts, drains at the first stop, and terminates at the second. The
 // only file that handles signals and ends the process.
 import { describeError } from '../../db/failures.ts'
-import type { ListenerMessage, SupervisorMessage } from '../../workers/messages.ts'
+import { BEAT_MS, type ListenerMessage, type SupervisorMessage } from '../../workers/messages.ts'
 import { type Config, ConfigError, readConfig } from '../config/config.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import type { Listener } from './listener.ts'
@@ -34,6 +34,7 @@ export async function runListener({ migrates }: { migrates: boolean }): Promise<
   const config = readConfigOrExit()
   const log = openLog(config, 'listener')
   let listener: Listener | undefined
+  startBeating()
   // A terminal sends Ctrl-C to the whole group; the supervisor decides.
   process.on('SIGINT', () => undefined)
   const onStopAsked = (stop: () => void) => {
@@ -135,6 +136,19 @@ async function run(
 
 function report(message: ListenerMessage): void {
   if (process.connected) process.send?.(message)
+}
+
+/** Reports again and again that the event loop turns. None is sent before the last one has left: nothing piles up. */
+function startBeating(): void {
+  const beat: ListenerMessage = { type: 'beat' }
+  let leaving = false
+  setInterval(() => {
+    if (leaving || !process.connected) return
+    leaving = true
+    process.send?.(beat, undefined, undefined, () => {
+      leaving = false
+    })
+  }, BEAT_MS).unref()
 }
 
 function openLog(config: Config, role: string): Log {

@@ -1,5 +1,5 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
-import { LISTENER_ROLE, MIGRATES } from '../../workers/messages.ts'
+import { LISTENER_ROLE, MIGRATES, SILENCE_MS_MAX } from '../../workers/messages.ts'
 import { type Config, childEnvironment } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
 import { claim, isTaken, probePort } from './claims.ts'
@@ -64,9 +64,11 @@ async function superviseListeners(config: Config, options: ServiceOptions): Prom
       { MALLOC_ARENA_MAX: '1' },
     ),
     listeners: config.LISTENERS,
+    silenceMsMax: SILENCE_MS_MAX,
     drainDelayMs: config.DRAIN_DELAY_MS,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
     onReplaced: (event) => log.error(event, 'Listener died, starting another'),
+    onSilent: (event) => log.error(event, 'Listener does not respond, killing it'),
     onUnexpected: (event) => log.warn(event, 'Listener sent an unknown message, ignoring it'),
   })
   const stop = () => void supervisor.drain()
