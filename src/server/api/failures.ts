@@ -24,6 +24,8 @@ export function toProblem(error: unknown): Problem {
       return shed('unavailable', 'The database cannot be reached, try again later')
     case 'busy':
       return shed('unavailable', 'The database is busy, try again later')
+    case 'stale':
+      return shed('unavailable', 'The database is being changed, try again later')
     case 'retryable':
       return shed('unavailable', 'The change conflicted with another one, try again')
     case 'refused':
