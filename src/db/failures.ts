@@ -136,7 +136,8 @@ export function classify(error: unknown): Failure | undefined {
   return meaningOf(error)?.failure
 }
 
-function meaningOf(error: unknown): Meaning | undefined {
+/** The same, with words. */
+export function meaningOf(error: unknown): Meaning | undefined {
   const code = codeOf(error)
   const known = MEANING_OF_CODE[code]
   if (known || !isPostgresError(error)) return known
@@ -175,24 +176,20 @@ export function isOfConnection(error: unknown): boolean {
 }
 
 /**
- * What a log line may say about a driver error. `detail`, `where`, parameters and the text of data exceptions
- * (SQLSTATE class 22) can quote what a user sent, so they stay out.
+ * What a log line may say about a failure that is expected to happen. `detail`, `where`, parameters and the text of data
+ * exceptions (SQLSTATE class 22) can quote what a user sent, so they stay out; stacks would only say where we wait.
  */
 export function describeError(error: unknown): Record<string, unknown> | undefined {
-  if (!isPostgresError(error)) return undefined
-  const { code, severity, constraint_name, table_name, column_name, routine, message } = error
-  const text = code.startsWith('22') ? 'Data exception' : message
-  const meaning = meaningOf(error)?.words
-  return {
-    message: text,
-    meaning,
-    code,
-    severity,
-    constraint_name,
-    table_name,
-    column_name,
-    routine,
+  const { failure, words: meaning } = meaningOf(error) ?? {}
+  if (isPostgresError(error)) {
+    const { code, severity, constraint_name, table_name, column_name, routine, message } = error
+    const text = code.startsWith('22') ? 'Data exception' : message
+    const names = { constraint_name, table_name, column_name, routine }
+    return { message: text, meaning, code, severity, ...names }
   }
+  if (!(error instanceof Error) || failure !== 'unreachable') return undefined
+  const { message, cause } = error
+  return { message, meaning, code: codeOf(error), cause: describeError(cause) }
 }
 
 function codeOf(error: unknown): string {
