@@ -13,6 +13,7 @@ import { operations } from '../../src/server/api/routes.ts'
 import { openProxy } from '../faults/proxy.ts'
 import { eventually } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { openTestPool } from '../support/pool.ts'
 import { callOf, tasksOf } from '../support/tasks.ts'
 
 const OWNER = '01a2024a-0000-7000-8000-000000000000'
@@ -39,6 +40,27 @@ function clientOf(name: string, url: string): Open {
   }
   return name === 'wire' ? wireClient(readAddress(url), options) : driverClient(url, options)
 }
+
+test('a statement that nobody waits for any more ends at the timeout, and its connection goes on', async () => {
+  const pool = openTestPool(database.url, { connections: 3, statementTimeoutMs: 600 })
+  const queue = new Queue(pool, LIMITS)
+  const tasks = tasksOf(queue)
+  const [locked, free] = [
+    await tasks.insert(OWNER, { title: 'locked' }),
+    await tasks.insert(OWNER, { title: 'free' }),
+  ]
+  await database.query(`begin; select 1 from tasks where id = '${locked.id}' for update`)
+  const call = { ...callOf(OWNER, 100), ended: false }
+  const given = updateTask(queue, call, locked.id, { title: 'given up' })
+  call.ended = true
+  // There is one connection for changes: this one comes behind it.
+  const next = tasks.update(OWNER, free.id, { title: 'served' })
+  await expect(given).rejects.toMatchObject({ code: expect.stringMatching(/55P03|57014/) })
+  expect((await next)?.title).toBe('served')
+  await database.query('commit')
+  expect((await tasks.find(OWNER, locked.id))?.title).toBe('locked')
+  await pool.close(1000)
+})
 
 function poolOf(open: Open, connections = 1): { pool: Pool; events: PoolEvent[] } {
   const events: PoolEvent[] = []
