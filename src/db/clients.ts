@@ -42,40 +42,58 @@ export function wireClient(address: Address, options: ClientOptions): Open {
         connection?.destroy(new ConnectionError('SETTING_CHANGED', `Setting ${name} was changed`))
       },
     })
-    try {
+    const opened = connection
+    await settle(opened, signal, async () => {
       onWarming()
-      await pinSession(connection, settings)
+      await pinSession(opened, settings)
       pinned = true
-      await prepareAll(connection, [...declared.values()])
-    } catch (error) {
-      connection.destroy(error as Error)
-      throw error
-    }
-    return asPoolConnection(connection, declared)
+      await prepareAll(opened, [...declared.values()])
+    })
+    return asPoolConnection(opened, declared)
   }
 }
 
 /** Connections of the published driver: slower, and known to more people. */
 export function driverClient(address: Address, options: ClientOptions): Open {
   const settings = pinnedSettings(options)
-  return async ({ onWarming, onClosed }) => {
+  return async ({ onWarming, onClosed, signal }) => {
     // Loaded only here: the other client does without its memory.
-    const { openDriverConnection } = await import('./driver/connection.ts')
-    const connection = await openDriverConnection(address, {
+    const { createDriverConnection } = await import('./driver/connection.ts')
+    const connection = createDriverConnection(address, {
       connectTimeoutMs: options.connectTimeoutMs,
       answerTimeoutMs: options.statementTimeoutMs + ANSWER_GRACE_MS,
       settings,
       onClosed,
     })
-    try {
+    await settle(connection, signal, async () => {
+      // The driver connects for its first statement.
+      await connection.query('select 1')
       onWarming()
       await pinSession(connection, settings)
       await Promise.all(options.statements.map((statement) => connection.prepare(statement)))
-    } catch (error) {
-      connection.destroy(error as Error)
-      throw error
-    }
+    })
     return connection
+  }
+}
+
+/** Makes a connection ready; destroys it when that fails, or when the pool closes meanwhile. */
+async function settle(
+  connection: { destroy(error: Error): void },
+  signal: AbortSignal,
+  steps: () => Promise<void>,
+): Promise<void> {
+  const giveUp = () => {
+    connection.destroy(new ConnectionError('CONNECTION_DESTROYED', 'Opening was given up'))
+  }
+  signal.addEventListener('abort', giveUp)
+  try {
+    if (signal.aborted) giveUp()
+    await steps()
+  } catch (error) {
+    connection.destroy(error as Error)
+    throw error
+  } finally {
+    signal.removeEventListener('abort', giveUp)
   }
 }
 

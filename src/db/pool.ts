@@ -1,8 +1,8 @@
 // Runs in listeners. The connections of one listener: few, each with a purpose, and disposable. Whatever is not a clean
 // answer or a clean refusal destroys its connection; another is opened, settled, warmed, and only then used.
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Answer, Carrier } from './batch.ts'
-import { classify, isStale } from './failures.ts'
+import type { Carrier, Work } from './batch.ts'
+import { classify, isOfConnection } from './failures.ts'
 import type { Parameter, Purpose, Statement } from './operation.ts'
 import { type Open, type PoolEvent, Slot } from './slot.ts'
 import { ConnectionError } from './wire/error.ts'
@@ -68,20 +68,17 @@ class ConnectionPool implements Pool {
     return this.#started.promise
   }
 
-  async run(
-    statement: Statement,
-    parameters: readonly Parameter[],
-    answer: Answer,
-    deadlineMs: number,
-  ): Promise<void> {
+  async run(statement: Statement, work: Work): Promise<void> {
     for (let again = 0; ; again += 1) {
-      const slot = this.#pick(statement.purpose) ?? (await this.#whenReady(statement, deadlineMs))
-      const failure = await this.#runOn(slot, statement, parameters, answer)
+      const slot =
+        this.#pick(statement.purpose) ?? (await this.#whenReady(statement, work.deadlineMs))
+      const parameters = work.begin()
+      if (!parameters) return
+      const failure = await this.#runOn(slot, statement, parameters, work)
       if (!failure) return
       const { error, sent } = failure
-      if (again >= AGAIN_MAX || performance.now() >= deadlineMs) throw error
+      if (again >= AGAIN_MAX || performance.now() >= work.deadlineMs) throw error
       if (!mayRunAgain(statement, error, sent)) throw error
-      answer.restart()
     }
   }
 
@@ -129,8 +126,9 @@ class ConnectionPool implements Pool {
       const outage = this.#outage()
       const untilMs = outage ? startedAtMs + OUTAGE_PATIENCE_MS : deadlineMs
       const patienceMs = Math.min(untilMs, deadlineMs) - performance.now()
+      // Whatever kept it from being opened, a statement that is refused perhaps, the caller was not refused.
       if (patienceMs <= 0) {
-        throw outage ?? new ConnectionError('CONNECT_TIMEOUT', 'No connection in time')
+        throw new ConnectionError('NOT_CONNECTED', 'No connection to PostgreSQL', outage)
       }
       await this.#nextChange(patienceMs)
     }
@@ -175,18 +173,17 @@ class ConnectionPool implements Pool {
     slot: Slot,
     statement: Statement,
     parameters: readonly Parameter[],
-    answer: Answer,
+    work: Work,
   ): Promise<{ error: Error; sent: boolean } | undefined> {
     const { connection } = slot
     if (!connection) return Promise.resolve({ error: closedError(), sent: false })
     slot.usedAtMs = performance.now()
     return new Promise((resolve) => {
       connection.execute(statement, parameters, {
-        row: (bytes, fields) => answer.row(bytes, fields),
+        row: (bytes, fields) => work.row(bytes, fields),
         done: () => {
           try {
-            answer.end()
-            slot.useful = true
+            work.end()
             resolve(undefined)
           } catch (error) {
             connection.destroy(error as Error)
@@ -194,8 +191,7 @@ class ConnectionPool implements Pool {
           }
         },
         failed: (error, sent) => {
-          // Every statement of this connection may be stale, or thrown away.
-          if (isStale(error)) slot.retire(error)
+          if (isOfConnection(error)) slot.retire(error)
           resolve({ error, sent })
         },
       })
@@ -229,8 +225,9 @@ function lessBusy(best: Slot | undefined, slot: Slot): Slot {
 
 /** Reads change nothing, and a statement that was not sent did not either. What PostgreSQL gave up changed nothing. */
 function mayRunAgain(statement: Statement, error: Error, sent: boolean): boolean {
-  if (isStale(error) || classify(error) === 'retryable') return true
-  return classify(error) === 'unreachable' && (!sent || statement.purpose === 'read')
+  const failure = classify(error)
+  if (failure === 'stale' || failure === 'retryable') return true
+  return failure === 'unreachable' && (!sent || statement.purpose === 'read')
 }
 
 function closedError(): ConnectionError {

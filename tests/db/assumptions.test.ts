@@ -54,7 +54,9 @@ async function serves(DB_CLIENT: string, pauseMs = 0): Promise<void> {
   const due_at = '2026-02-03T04:05:06.123456Z'
   const titles = Array.from({ length: 40 }, (_, index) => `it's é \\ 🦀 ${index}`)
   const created = await Promise.all(
-    titles.map((title) => client.post('/api/v1/tasks', { title, due_at, priority: 'low' }, { token })),
+    titles.map((title) =>
+      client.post('/api/v1/tasks', { title, due_at, priority: 'low' }, { token }),
+    ),
   )
   for (const [index, { status, body }] of created.entries()) {
     expect(status).toBe(201)

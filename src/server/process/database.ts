@@ -3,11 +3,11 @@ import type { Address } from '../../db/address.ts'
 import { driverClient, wireClient } from '../../db/clients.ts'
 import { statementsOf } from '../../db/operation.ts'
 import { openPool, type Pool } from '../../db/pool.ts'
-import type { PoolEvent } from '../../db/slot.ts'
 import { operations } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import type { Logger } from '../observe/log.ts'
+import { OutageLog } from './outage-log.ts'
 
 const CONNECT_TIMEOUT_MS = 5000
 const IDLE_PING_MS = 5000
@@ -26,30 +26,16 @@ export function openDatabase(
     applicationName: 'taskapi',
     statements: statementsOf(operations),
   }
+  const outages = new OutageLog(log)
   return openPool({
     connections: config.DB_CONNECTIONS,
     open:
       config.DB_CLIENT === 'wire' ? wireClient(address, options) : driverClient(address, options),
     idlePingMs: IDLE_PING_MS,
     pingTimeoutMs: PING_TIMEOUT_MS,
-    onEvent: (event) => report(event, log, lifecycle),
+    onEvent: (event) => {
+      if (event.type === 'ready') lifecycle.moveTo('ready')
+      outages.write(event, performance.now())
+    },
   })
-}
-
-function report(event: PoolEvent, log: Logger, lifecycle: Lifecycle): void {
-  switch (event.type) {
-    case 'ready':
-      lifecycle.moveTo('ready')
-      log.info('Database is reachable')
-      break
-    case 'lost':
-      log.warn({ err: event.error }, 'Connection to the database was lost')
-      break
-    case 'unreachable':
-      log.warn({ err: event.error }, 'Database is unreachable')
-      break
-    case 'mismatch':
-      log.error({ err: event.error }, 'An answer of the database did not belong to its call')
-      break
-  }
 }
