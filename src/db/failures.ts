@@ -86,6 +86,9 @@ const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {
   '40003': 'unreachable',
   // Too many connections: PostgreSQL has none left for us.
   '53300': 'unreachable',
+  // Named statements are gone, or somebody else's are there: this is no session of our own, as behind a transaction pooler.
+  '26000': 'unreachable',
+  '42P05': 'unreachable',
   [LOCK_NOT_AVAILABLE]: 'busy',
   // A statement that ran into its timeout, or was cancelled by an administrator.
   '57014': 'busy',

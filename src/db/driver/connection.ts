@@ -17,6 +17,7 @@ export interface DriverOptions {
 }
 
 export interface DriverConnection extends PoolConnection {
+  readonly processId: number | undefined
   prepare(statement: Statement): Promise<void>
 }
 
@@ -46,6 +47,8 @@ class OneConnection implements DriverConnection {
   readonly #calls = new Map<Sink, number>()
   readonly #watch: NodeJS.Timeout
   #closed: Error | undefined
+  /** The number that the session was given at the start. */
+  processId: number | undefined
 
   constructor(url: string, options: DriverOptions) {
     this.#options = options
@@ -80,6 +83,7 @@ class OneConnection implements DriverConnection {
 
   async query(text: string): Promise<(string | null)[][]> {
     const rows = await this.#sql.unsafe(text).simple().values()
+    this.processId = rows.state?.pid
     return rows.map((row) => [...row].map((value) => (value === null ? null : String(value))))
   }
 

@@ -98,6 +98,11 @@ export class Connection {
     return this.#replies.inFlight
   }
 
+  /** The number that the session was given at the start: that of its backend, unless a pooler made it up. */
+  get processId(): number | undefined {
+    return this.#parts.key?.processId
+  }
+
   /** True while PostgreSQL does not read what was sent. */
   get blocked(): boolean {
     return this.#blocked

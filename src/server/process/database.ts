@@ -21,6 +21,9 @@ export function openDatabase(config: Config, url: Secret, log: Logger, lifecycle
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     applicationName: 'taskapi',
     statements: statementsOf(operations),
+    pooler: config.DB_POOLER,
+    onLimitsUnset: (repair: string) =>
+      log.warn({ repair }, 'The role sets no limits for statements, and a pooler keeps none'),
   }
   return openPool({
     connections: config.DB_CONNECTIONS,
