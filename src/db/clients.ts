@@ -110,7 +110,9 @@ class WireClient {
       messageBytesMax: MESSAGE_BYTES_MAX,
       replyBytesMax: REPLY_BYTES_MAX,
       queuedBytesMax: QUEUED_BYTES_MAX,
-      ...(pooler === 'transaction' ? { parameters: startSettings(this.#settings) } : {}),
+      ...(pooler === 'transaction'
+        ? { takesTurns: true, parameters: startSettings(this.#settings) }
+        : {}),
       ...handlers,
     })
   }

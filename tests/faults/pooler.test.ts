@@ -1,5 +1,7 @@
 // The whole service behind a real PgBouncer: one that keeps sessions, and one that lends them for a transaction.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openClient } from '../../src/db/driver/client.ts'
+import type { Pool } from '../../src/db/pool.ts'
 import { Queue } from '../../src/db/queue.ts'
 import { createClient, eventually, register } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
@@ -11,11 +13,12 @@ import {
 } from '../support/pgbouncer.ts'
 import { openTestPool } from '../support/pool.ts'
 import { startService, type TestService } from '../support/service.ts'
-import { tasksOf } from '../support/tasks.ts'
+import { type Tasks, tasksOf } from '../support/tasks.ts'
 import { startTraffic, type TrafficReport } from './traffic.ts'
 
 const CLIENTS = 12
 const TIMEOUT_MS = 60_000
+const OWNER = '01a2024a-0000-7000-8000-000000000000'
 
 describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)', () => {
   let database: TestDatabase
@@ -33,6 +36,15 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
     pooler = undefined
     await database.drop()
   })
+
+  /** One statement for each call. */
+  async function openTasks(pool: Pool): Promise<Tasks> {
+    await pool.start()
+    await database.query(
+      `insert into users (id, email, password_hash) values ('${OWNER}', 'o@example.com', 'x')`,
+    )
+    return tasksOf(new Queue(pool, { batchCallsMax: 1, callsMax: 1000 }))
+  }
 
   async function start(
     mode: PoolMode,
@@ -60,7 +72,6 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
     test(
       'every route answers, and so it does under load',
       async () => {
-        // Migrations are transactions, which the mode of single statements forbids.
         const { service } = await start(mode, env, settings)
         const client = createClient(service.url)
         await eventually('readiness', async () => (await client.get('/ready')).status === 200)
@@ -132,29 +143,38 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
     TIMEOUT_MS,
   )
 
-  describe.each(['wire', 'postgres'])('over the client %s', (DB_CLIENT) => {
-    test.each([
-      { default_pool_size: 1 },
-      { default_pool_size: 20 },
-      { default_pool_size: 2, server_round_robin: 1 },
-      { min_pool_size: 5, server_round_robin: 1 },
-    ])(
-      'a start without DB_POOLER names what is missing, and is not ready: %j',
-      async (settings) => {
-        const { service } = await start('transaction', { DB_CLIENT, LISTENERS: '1' }, settings)
-        const line = await service.line(({ msg }) => msg === 'Database is unreachable')
-        expect(JSON.stringify(line)).toContain('set DB_POOLER=transaction')
-        const client = createClient(service.url)
-        expect((await client.get('/ready')).status).toBe(503)
-        const answer = await client.post('/api/v1/auth/login', {
-          email: 'a@b.example',
-          password: 'x',
-        })
-        expect(answer.status).toBe(503)
-        // Nothing was set in the sessions of others.
-        expect(await database.query(NAMED)).toEqual([])
-      },
-    )
+  test.each([
+    ['wire', { default_pool_size: 1 }],
+    ['wire', { default_pool_size: 20 }],
+    ['wire', { default_pool_size: 2, server_round_robin: 1 }],
+    ['wire', { min_pool_size: 5, server_round_robin: 1 }],
+    ['postgres', { default_pool_size: 1 }],
+  ])(
+    'a start of %s without DB_POOLER names what is missing, and is not ready: %j',
+    async (DB_CLIENT, settings) => {
+      const { pooler, service } = await start(
+        'transaction',
+        { DB_CLIENT, LISTENERS: '1' },
+        settings,
+      )
+      const line = await service.line(({ msg }) => msg === 'Database is unreachable')
+      expect(JSON.stringify(line)).toContain('set DB_POOLER=transaction')
+      const client = createClient(service.url)
+      expect((await client.get('/ready')).status).toBe(503)
+      const login = { email: 'a@example.com', password: 'a long password' }
+      expect((await client.post('/api/v1/auth/login', login)).status).toBe(503)
+      expect(await plansOfSessions(pooler.url)).toEqual(['auto'])
+    },
+  )
+
+  test('a database without tables is migrated through the pooler', async () => {
+    const empty = await createDatabase({ empty: true })
+    const lending = await startPgBouncer(empty.url, 'transaction')
+    const migrated = await startService(lending.url, { DB_POOLER: 'transaction' })
+    await register(createClient(migrated.url))
+    await migrated.stop()
+    await lending.stop()
+    await empty.drop()
   })
 
   test('a pooler that stops keeping sessions while the service runs is named, and requests get 503', async () => {
@@ -173,6 +193,24 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
       '200',
       async () => (await client.get('/api/v1/tasks', { token })).status === 200,
     )
+  })
+
+  test('statements that are pipelined through two sessions are answered to their callers', async () => {
+    pooler = await startPgBouncer(database.url, 'transaction', { default_pool_size: 2 })
+    const events: string[] = []
+    const pool = openTestPool(pooler.url, {
+      connections: 6,
+      client: 'wire',
+      pooler: 'transaction',
+      onEvent: ({ type }) => events.push(type),
+    })
+    const tasks = await openTasks(pool)
+    const titles = Array.from({ length: 500 }, (_, index) => `task ${index}`)
+    const created = await Promise.all(titles.map((title) => tasks.insert(OWNER, { title })))
+    expect(created.map(({ title }) => title)).toEqual(titles)
+    expect(await Promise.all(created.map(({ id }) => tasks.find(OWNER, id)))).toEqual(created)
+    expect(events).toEqual(['ready'])
+    await pool.close(1000)
   })
 
   test('sessions as many as connections are enough where the pooler keeps them', async () => {
@@ -215,20 +253,23 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
     expect(repairs).toHaveLength(1)
     expect(repairs[0]).toContain(`alter role "postgres" set statement_timeout = '5000'`)
     expect(repairs[0]).not.toContain('jit')
-    const owner = '01a2024a-0000-7000-8000-000000000000'
-    await database.query(
-      `insert into users (id, email, password_hash) values ('${owner}', 'o@example.com', 'x')`,
-    )
-    const tasks = tasksOf(new Queue(pool, { batchCallsMax: 1, callsMax: 100 }))
-    const task = await tasks.insert(owner, { title: 'x', due_at: '2026-02-01T10:00:00Z' })
-    expect(await tasks.find(owner, task.id)).toMatchObject({ due_at: '2026-02-01T10:00:00Z' })
+    const tasks = await openTasks(pool)
+    const due_at = '2026-02-01T10:00:00Z'
+    const { id } = await tasks.insert(OWNER, { title: 'x', due_at })
+    expect(await tasks.find(OWNER, id)).toMatchObject({ due_at })
     await pool.close(1000)
   })
 })
 
-/** Sessions other than this one with prepared statements of ours. */
-const NAMED = `select query from pg_stat_activity
-  where datname = current_database() and pid <> pg_backend_pid() and query ilike '%set_config%'`
+/** What several sessions behind the pooler hold of a setting that the service would set on its own ones. */
+async function plansOfSessions(url: string): Promise<string[]> {
+  const sql = openClient(url, { max: 5, connectTimeoutMs: 5000 })
+  const rows = await Promise.all(
+    Array.from({ length: 20 }, () => sql.unsafe('show plan_cache_mode')),
+  )
+  await sql.end({ timeout: 1 })
+  return [...new Set(rows.map(([row]) => row?.plan_cache_mode))]
+}
 
 async function expectWell(service: TestService, answers: number): Promise<void> {
   const client = createClient(service.url)
