@@ -75,30 +75,39 @@ class WireClient {
 
   async #openOn(host: Host, handlers: Handlers): Promise<Connection> {
     let connection: Connection | undefined
+    let settled = false
     let usable = false
+    const { signal } = handlers
     const transaction = this.#options.pooler === 'transaction'
     const watched = transaction ? meaningSettings(this.#settings) : this.#settings
     connection = await this.#connect(host, {
-      signal: handlers.signal,
+      signal,
       onClosed: (error) => {
         this.#sessions.forget()
         if (usable) handlers.onClosed(error)
       },
       onParameter: (name, value) => {
-        if (!usable || isPinnedValue(watched, name, value)) return
+        if (!settled || isPinnedValue(watched, name, value)) return
         connection?.destroy(new ConnectionError('SETTING_CHANGED', `Setting ${name} was changed`))
       },
     })
+    const abort = () => {
+      connection?.destroy(new ConnectionError('CONNECTION_ENDED', 'Opening was given up'))
+    }
+    signal.addEventListener('abort', abort)
     try {
       handlers.onWarming()
       if (transaction) await this.#check(connection)
-      else await this.#pin(connection, host, handlers.signal)
+      else await this.#pin(connection, host, signal)
+      settled = true
       await prepareAll(connection, [...this.#declared.values()])
       usable = true
       return connection
     } catch (error) {
       connection.destroy(error as Error)
       throw error
+    } finally {
+      signal.removeEventListener('abort', abort)
     }
   }
 

@@ -122,6 +122,8 @@ export class Slot {
     this.usedAtMs = performance.now()
     this.failure = undefined
     this.#become('ready')
+    // The pool that has closed meanwhile did not know of it.
+    if (this.#options.signal.aborted) this.connection?.end()
     return closed.promise
   }
 
