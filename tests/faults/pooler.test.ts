@@ -22,18 +22,18 @@ const OWNER = '01a2024a-0000-7000-8000-000000000000'
 
 describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)', () => {
   let database: TestDatabase
-  let pooler: PgBouncer | undefined
-  let service: TestService | undefined
+  let lastPooler: PgBouncer | undefined
+  let lastService: TestService | undefined
 
   beforeEach(async () => {
     database = await createDatabase()
   })
 
   afterEach(async () => {
-    await service?.stop()
-    service = undefined
-    await pooler?.stop()
-    pooler = undefined
+    await lastService?.stop()
+    lastService = undefined
+    await lastPooler?.stop()
+    lastPooler = undefined
     await database.drop()
   })
 
@@ -46,13 +46,23 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
     return tasksOf(new Queue(pool, { batchCallsMax: 1, callsMax: 1000 }))
   }
 
+  async function startPooler(
+    mode: PoolMode,
+    settings: Record<string, string | number> = {},
+  ): Promise<PgBouncer> {
+    const pooler = await startPgBouncer(database.url, mode, settings)
+    lastPooler = pooler
+    return pooler
+  }
+
   async function start(
     mode: PoolMode,
     env: Record<string, string>,
     settings: Record<string, string | number> = {},
   ): Promise<{ pooler: PgBouncer; service: TestService }> {
-    pooler = await startPgBouncer(database.url, mode, settings)
-    service = await startService(pooler.url, { LISTENERS: '2', ...env })
+    const pooler = await startPooler(mode, settings)
+    const service = await startService(pooler.url, { LISTENERS: '2', ...env })
+    lastService = service
     return { pooler, service }
   }
 
@@ -196,7 +206,7 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
   })
 
   test('statements that are pipelined through two sessions are answered to their callers', async () => {
-    pooler = await startPgBouncer(database.url, 'transaction', { default_pool_size: 2 })
+    const pooler = await startPooler('transaction', { default_pool_size: 2 })
     const events: string[] = []
     const pool = openTestPool(pooler.url, {
       connections: 6,
@@ -213,8 +223,29 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
     await pool.close(1000)
   })
 
+  test('a connection with a constant stream of calls leaves the only session to others in between', async () => {
+    const pooler = await startPooler('transaction', { default_pool_size: 1 })
+    const pool = openTestPool(pooler.url, {
+      connections: 2,
+      client: 'wire',
+      pooler: 'transaction',
+    })
+    const tasks = await openTasks(pool)
+    const { id } = await tasks.insert(OWNER, { title: 'read' })
+    let writing = true
+    const writers = Array.from({ length: 16 }, async () => {
+      while (writing) await tasks.insert(OWNER, { title: 'written' })
+    })
+    for (let count = 0; count < 20; count += 1) {
+      expect(await tasks.find(OWNER, id)).toMatchObject({ id })
+    }
+    writing = false
+    await Promise.all(writers)
+    await pool.close(1000)
+  })
+
   test('sessions as many as connections are enough where the pooler keeps them', async () => {
-    pooler = await startPgBouncer(database.url, 'session', { default_pool_size: 3 })
+    const pooler = await startPooler('session', { default_pool_size: 3 })
     const pool = openTestPool(pooler.url, { connections: 3 })
     await eventually('every connection', () => pool.ping(1000))
     await pool.close(1000)
@@ -223,7 +254,7 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
   test('a role that changes what text means is refused, with the SQL that repairs it', async () => {
     const name = new URL(database.url).pathname.slice(1)
     await database.query(`alter database ${name} set bytea_output = 'escape'`)
-    pooler = await startPgBouncer(database.url, 'transaction')
+    const pooler = await startPooler('transaction')
     const errors: string[] = []
     const pool = openTestPool(pooler.url, {
       client: 'wire',
@@ -242,7 +273,7 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
     await database.query(`alter database ${name} set DateStyle = 'German'`)
     await database.query(`alter database ${name} set TimeZone = 'Asia/Tokyo'`)
     await database.query(`alter database ${name} set jit = off`)
-    pooler = await startPgBouncer(database.url, 'transaction', { default_pool_size: 2 })
+    const pooler = await startPooler('transaction', { default_pool_size: 2 })
     const repairs: string[] = []
     const pool = openTestPool(pooler.url, {
       client: 'wire',

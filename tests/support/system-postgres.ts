@@ -36,20 +36,17 @@ export function hasSystemPostgres(): boolean {
 
 export async function startSystemPostgres(): Promise<SystemPostgres> {
   const place = await choosePlace()
-  await place.run('initdb', [
-    ...['-D', place.data, '--username=postgres'],
-    ...['--auth=trust', '--encoding=UTF8', '--locale=C'],
-  ])
+  const options = ['--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C']
+  await place.run('initdb', ['-D', place.data, ...options])
   return launch(place)
 }
 
 /** A copy of `primary` that follows it, and only reads. */
 export async function startStandby(primary: SystemPostgres): Promise<Standby> {
   const place = await choosePlace()
-  await place.run('pg_basebackup', [
-    ...['-D', place.data, '-h', primary.folder, '-U', 'postgres'],
-    ...['--write-recovery-conf', '--checkpoint=fast', '--wal-method=stream'],
-  ])
+  const source = ['-h', primary.folder, '-U', 'postgres']
+  const options = ['--write-recovery-conf', '--checkpoint=fast', '--wal-method=stream']
+  await place.run('pg_basebackup', ['-D', place.data, ...source, ...options])
   return {
     ...(await launch(place)),
     promote: () => place.run('pg_ctl', ['-D', place.data, 'promote']),
