@@ -12,6 +12,8 @@ export interface TestPoolOptions {
   idlePingMs?: number
   onEvent?: (event: PoolEvent) => void
   client?: string
+  pooler?: 'none' | 'transaction'
+  onLimitsUnset?: (repair: string) => void
 }
 
 export function openTestPool(url: string, options: TestPoolOptions = {}): Pool {
@@ -20,6 +22,8 @@ export function openTestPool(url: string, options: TestPoolOptions = {}): Pool {
     connectTimeoutMs: 5000,
     applicationName: 'taskapi test',
     statements: statementsOf(operations),
+    pooler: options.pooler ?? 'none',
+    onLimitsUnset: options.onLimitsUnset ?? (() => undefined),
   }
   const address = readAddress(url)
   const name = options.client ?? process.env.DB_CLIENT ?? 'wire'

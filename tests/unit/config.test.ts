@@ -42,6 +42,17 @@ test('reads the environment first, then the file; empty means not set', () => {
   expect(config).toMatchObject({ SERVER_PORT: 7000, LOG_LEVEL: 'debug', JWT_EXPIRATION_HOURS: 1 })
 })
 
+test('the published driver is refused behind a transaction pooler', () => {
+  expect(problems({ DB_CLIENT: 'postgres', DB_POOLER: 'transaction' })).toEqual([
+    {
+      name: 'DB_CLIENT',
+      value: '"postgres"',
+      expected: 'wire, because DB_POOLER is transaction',
+      source: 'the environment',
+    },
+  ])
+})
+
 test('names the source of a bad value', () => {
   expect(problems({ SERVER_PORT: 'x' }, 'LISTENERS=none')).toMatchObject([
     { name: 'SERVER_PORT', value: '"x"', source: 'the environment' },

@@ -18,6 +18,7 @@ export interface DriverOptions {
 }
 
 export interface DriverConnection extends PoolConnection {
+  readonly processId: number | undefined
   prepare(statement: Statement): Promise<void>
 }
 
@@ -40,6 +41,8 @@ class OneConnection implements DriverConnection {
   readonly #calls = new Map<Waiting, number>()
   readonly #watch: NodeJS.Timeout
   #closed: Error | undefined
+  /** The number that the session was given at the start. */
+  processId: number | undefined
 
   constructor(address: Address, options: DriverOptions) {
     this.#options = options
@@ -74,6 +77,7 @@ class OneConnection implements DriverConnection {
 
   async query(text: string): Promise<(string | null)[][]> {
     const rows = await this.#answer(this.#sql.unsafe(text).simple().values())
+    this.processId = rows.state?.pid
     return rows.map((row) => [...row].map((value) => (value === null ? null : String(value))))
   }
 

@@ -57,6 +57,12 @@ export function parseConfig(env: Variables, file = ''): Config {
       source: 'the environment or .env',
     })
   }
+  if (values.DB_CLIENT === 'postgres' && values.DB_POOLER === 'transaction') {
+    // Without prepared statements it waits for PostgreSQL between parsing and running each, and pipelines none.
+    const source = env.DB_CLIENT ? 'the environment' : '.env'
+    const expected = 'wire, because DB_POOLER is transaction'
+    problems.push({ ...problem('DB_CLIENT', 'postgres', source), expected })
+  }
   if (problems.length > 0) throw new ConfigError(problems)
   const checked = values as Values
   const listeners = checked.LISTENERS ?? countListeners(checked.DATABASE_URL)

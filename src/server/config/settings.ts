@@ -97,6 +97,12 @@ export const SETTINGS = {
     description:
       'What speaks to PostgreSQL for requests: our own `wire` client, or the `postgres` package under the same guards',
   },
+  DB_POOLER: {
+    kind: choice(['none', 'transaction']),
+    default: 'none',
+    description:
+      'What stands before PostgreSQL: `none`, also right for a pooler that keeps sessions, or a `transaction` pooler',
+  },
   DB_CONNECTIONS: {
     kind: integer(1, 100),
     default: '3',

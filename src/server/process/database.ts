@@ -25,6 +25,9 @@ export function openDatabase(
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     applicationName: 'taskapi',
     statements: statementsOf(operations),
+    pooler: config.DB_POOLER,
+    onLimitsUnset: (repair: string) =>
+      log.warn({ repair }, 'The role sets no limits for statements, and a pooler keeps none'),
   }
   const outages = new OutageLog(log)
   return openPool({
