@@ -1,10 +1,21 @@
 // The messages between processes and between threads. Loads nothing.
 
-/** Supervisor to listener. `refuse` to all comes before `drain` to any. */
-export type SupervisorMessage = { type: 'refuse' } | { type: 'drain' }
+/**
+ * What a start knows of the database: `migrated` is final. Until then listeners open no connection of their own.
+ */
+export type DatabaseState = 'unreachable' | 'migrating' | 'migrated'
 
-/** Listener to supervisor: it now accepts connections, or no longer does. */
-export type ListenerMessage = { type: 'listening' } | { type: 'refusing' }
+/** Supervisor to listener. `refuse` to all comes before `drain` to any. */
+export type SupervisorMessage =
+  | { type: 'refuse' }
+  | { type: 'drain' }
+  | { type: 'database'; state: DatabaseState }
+
+/**
+ * Listener to supervisor: it now accepts connections, has tried to open its own to the database, or no longer accepts
+ * connections.
+ */
+export type ListenerMessage = { type: 'listening' } | { type: 'usable' } | { type: 'refusing' }
 
 /** Listener to hash thread. */
 export type PasswordTask =
@@ -13,5 +24,3 @@ export type PasswordTask =
 
 /** Argument with which the service's entry becomes a listener. */
 export const LISTENER_ROLE = 'listener'
-/** Argument of a listener that applies pending migrations before it listens: given at a start, not to replacements. */
-export const MIGRATES = 'migrates'

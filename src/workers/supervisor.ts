@@ -1,6 +1,6 @@
 // Runs in the supervisor process. Keeps the wanted number of listener processes alive.
 import { type ChildProcess, fork } from 'node:child_process'
-import type { ListenerMessage, SupervisorMessage } from './messages.ts'
+import type { DatabaseState, ListenerMessage, SupervisorMessage } from './messages.ts'
 
 const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 10_000
@@ -15,8 +15,6 @@ export interface SupervisorOptions {
   /** Module that a listener process runs. */
   entry: string
   arguments: string[]
-  /** Further arguments of the first listeners; their replacements do not get them. */
-  startArguments: string[]
   /** Options of Node for every listener, on top of this process' own. */
   execArguments: string[]
   env: NodeJS.ProcessEnv
@@ -38,11 +36,14 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #children = new Set<ChildProcess>()
   readonly #listening = new Set<ChildProcess>()
+  readonly #usable = new Set<ChildProcess>()
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #start = Promise.withResolvers<void>()
+  readonly #use = Promise.withResolvers<void>()
   readonly #refused = Promise.withResolvers<void>()
   readonly #drained = Promise.withResolvers<boolean>()
   #state: State = 'starting'
+  #database: DatabaseState | undefined
   #clean = true
   #failures = 0
 
@@ -54,6 +55,17 @@ export class Supervisor {
   /** Resolves once every listener accepts connections; rejects when one ends, or a stop comes, before that. */
   get started(): Promise<void> {
     return this.#start.promise
+  }
+
+  /** Resolves once every listener has tried to open its connections to the database. */
+  get usable(): Promise<void> {
+    return this.#use.promise
+  }
+
+  /** Reports the state of the database to every listener, and to each that is started later. */
+  reportDatabase(state: DatabaseState): void {
+    this.#database = state
+    this.#send({ type: 'database', state })
   }
 
   /**
@@ -85,9 +97,8 @@ export class Supervisor {
   }
 
   #spawn(): void {
-    const { entry, arguments: always, startArguments, execArguments, env } = this.#options
-    const args = this.#state === 'starting' ? [...always, ...startArguments] : always
-    const child = fork(entry, args, {
+    const { entry, arguments: words, execArguments, env } = this.#options
+    const child = fork(entry, words, {
       env,
       execArgv: [...process.execArgv, ...execArguments],
       serialization: 'json',
@@ -96,9 +107,11 @@ export class Supervisor {
     this.#children.add(child)
     child.on('message', (message) => this.#receive(child, message as ListenerMessage | null))
     child.on('error', (error) => this.#start.reject(error))
+    if (this.#database) child.send({ type: 'database', state: this.#database })
     child.once('exit', (code, signal) => {
       this.#children.delete(child)
       this.#listening.delete(child)
+      this.#usable.delete(child)
       this.#checkRefused()
       this.#ended(child, signal ?? `exit code ${code}`, Date.now() - bornAt)
     })
@@ -115,6 +128,10 @@ export class Supervisor {
       case 'listening':
         this.#listening.add(child)
         if (this.#listening.size === this.#options.listeners) this.#become('running')
+        break
+      case 'usable':
+        this.#usable.add(child)
+        if (this.#usable.size === this.#options.listeners) this.#use.resolve()
         break
       case 'refusing':
         this.#listening.delete(child)

@@ -20,7 +20,6 @@ function supervise(listeners: number, behaviour: KnownListener) {
   const supervisor = new Supervisor({
     entry: ENTRY,
     arguments: [JSON.stringify(behaviour)],
-    startArguments: [],
     execArguments: [],
     env: { PATH: process.env.PATH },
     listeners,

@@ -25,6 +25,7 @@ const ready = defineRoute({
   auth: false,
   responses: { 200: { description: 'Ready', body: Status } },
   handle: async ({ lifecycle, database }) => {
+    if (lifecycle.state === 'starting') throw shed('unavailable', lifecycle.pending)
     if (lifecycle.state !== 'ready') throw shed('unavailable', `The listener is ${lifecycle.state}`)
     if (!(await database.ping(PING_TIMEOUT_MS))) {
       throw shed('unavailable', 'The database does not answer')

@@ -2,19 +2,23 @@
 import { readAddress } from '../../db/address.ts'
 import { driverClient, wireClient } from '../../db/clients.ts'
 import { statementsOf } from '../../db/operation.ts'
-import { openPool, type Pool } from '../../db/pool.ts'
+import { openPool, type Pool, type PoolOptions } from '../../db/pool.ts'
 import type { PoolEvent } from '../../db/slot.ts'
 import { operations } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import type { Secret } from '../config/secret.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
+import { shed } from '../http/problem.ts'
 import type { Logger } from '../observe/log.ts'
 
 const CONNECT_TIMEOUT_MS = 5000
 const IDLE_PING_MS = 5000
 const PING_TIMEOUT_MS = 1000
 
-/** Opens the pool that the settings ask for; once it has every connection, the listener is ready. */
+/**
+ * The pool that the settings ask for. It opens at its start; once it has every connection, the listener is ready. Calls
+ * that come before the start fail at once.
+ */
 export function openDatabase(config: Config, url: Secret, log: Logger, lifecycle: Lifecycle): Pool {
   const options = {
     statementTimeoutMs: config.DB_STATEMENT_TIMEOUT_MS,
@@ -22,7 +26,7 @@ export function openDatabase(config: Config, url: Secret, log: Logger, lifecycle
     applicationName: 'taskapi',
     statements: statementsOf(operations),
   }
-  return openPool({
+  return openAtStart(lifecycle, {
     connections: config.DB_CONNECTIONS,
     open:
       config.DB_CLIENT === 'wire'
@@ -32,6 +36,28 @@ export function openDatabase(config: Config, url: Secret, log: Logger, lifecycle
     pingTimeoutMs: PING_TIMEOUT_MS,
     onEvent: (event) => report(event, log, lifecycle),
   })
+}
+
+/** Statements can only be prepared after the migrations, so until then there is no connection at all. */
+function openAtStart(lifecycle: Lifecycle, options: PoolOptions): Pool {
+  let pool: Pool | undefined
+  let closed = false
+  return {
+    start: async () => {
+      if (closed) return false
+      pool ??= openPool(options)
+      return pool.start()
+    },
+    run: async (statement, parameters, answer, deadlineMs) => {
+      if (!pool) throw shed('unavailable', `${lifecycle.pending}, try again later`)
+      return pool.run(statement, parameters, answer, deadlineMs)
+    },
+    ping: async (timeoutMs) => pool?.ping(timeoutMs) ?? false,
+    close: async (timeoutMs) => {
+      closed = true
+      await pool?.close(timeoutMs)
+    },
+  }
 }
 
 function report(event: PoolEvent, log: Logger, lifecycle: Lifecycle): void {
@@ -44,6 +70,7 @@ function report(event: PoolEvent, log: Logger, lifecycle: Lifecycle): void {
       log.warn({ err: event.error }, 'Connection to the database was lost')
       break
     case 'unreachable':
+      lifecycle.pending = 'The database cannot be reached'
       log.warn({ err: event.error }, 'Database is unreachable')
       break
     case 'mismatch':

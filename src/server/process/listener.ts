@@ -1,5 +1,6 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { setTimeout as delay } from 'node:timers/promises'
+import type { DatabaseState } from '../../workers/messages.ts'
 import { type Context, type ContextOptions, closeContext, createContext } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
 import { DOCUMENT_INFO, routes } from '../api/routes.ts'
@@ -11,7 +12,7 @@ import { Lifecycle } from '../http/lifecycle.ts'
 import { REPLY_STEPS } from '../http/pipeline.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
-import { MIGRATIONS_FOLDER, VERSION } from '../root.ts'
+import { VERSION } from '../root.ts'
 import { openDatabase } from './database.ts'
 import { collectAlone, compactHeap } from './heap.ts'
 import type { Running } from './running.ts'
@@ -27,36 +28,22 @@ const BATCH_CALLS_MAX = 128
  */
 export interface Listener extends Running {
   port: number
+  /**
+   * Resolves once it has tried to open its connections to the database: it is ready, or its log says why it is not.
+   */
+  usable: Promise<void>
+  /** Takes note of the database's state. With `migrated` it opens its connections. */
+  reportDatabase(state: DatabaseState): void
   /** Fails readiness, waits `DRAIN_DELAY_MS`, and stops accepting connections; those that are open go on. */
   refuse(): Promise<void>
 }
 
-export interface StartOptions {
-  /** Whether the schema is brought up to date first. That needs the database, so a replacement does not do it. */
-  migrates: boolean
-  signal: AbortSignal
-}
-
-/** Resolves when the listener accepts connections; while the database is unreachable it accepts, but is not ready. */
-export async function startListener(
-  config: Config,
-  log: Logger,
-  { migrates, signal }: StartOptions,
-): Promise<Listener> {
+/** Resolves when the listener accepts connections. It is ready once the database is migrated and can be reached. */
+export async function startListener(config: Config, log: Logger): Promise<Listener> {
   collectAlone()
   const uws = loadUws()
   const { DATABASE_URL, JWT_SECRET: secret } = config
   if (!DATABASE_URL || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
-  if (migrates) {
-    const { migrate } = await import('../../db/migrate.ts')
-    await migrate({
-      url: DATABASE_URL.url.reveal(),
-      folder: MIGRATIONS_FOLDER,
-      timeoutMs: config.STARTUP_TIMEOUT_MS,
-      signal,
-      onApplied: (name) => log.info({ migration: name }, 'Migration applied'),
-    })
-  }
   const lifecycle = new Lifecycle()
   const database = openDatabase(config, DATABASE_URL.url, log, lifecycle)
   const context = createContext(contextOptions(config, secret), {
@@ -65,8 +52,6 @@ export async function startListener(
     document: readDocument,
     database,
   })
-  await database.start()
-
   const host = new Host(
     {
       log,
@@ -83,7 +68,7 @@ export async function startListener(
   const connections = countConnections(app, config.MAX_CONNECTIONS, log)
   installRoutes(app, host, routes, context)
   const socket = await listen(app, config)
-  compactSoon(host)
+  const usable = Promise.withResolvers<void>()
   const resources: Resources = { config, uws, app, socket, context, host, connections }
   let refused: Promise<void> | undefined
   const refuse = () => {
@@ -92,11 +77,28 @@ export async function startListener(
   }
   return {
     port: uws.us_socket_local_port(socket),
+    usable: usable.promise,
+    reportDatabase: (state) => {
+      if (state !== 'migrated') {
+        lifecycle.pending = PENDING[state]
+        return
+      }
+      void database.start().then(() => {
+        compactSoon(host)
+        usable.resolve()
+      })
+    },
     refuse,
     drain: () => refuse().then(() => drain(resources)),
     // It ends with its process.
     terminate: () => undefined,
   }
+}
+
+/** Why a listener is not ready while the database is in this state, for clients. */
+const PENDING: Readonly<Record<Exclude<DatabaseState, 'migrated'>, string>> = {
+  unreachable: 'The database cannot be reached',
+  migrating: 'Migrations have not run yet',
 }
 
 /** What the settings mean for the resources of a listener. */

@@ -1,7 +1,7 @@
 // Runs in every process. The life of a process: it starts, drains at the first stop, and terminates at the second. The
 // only file that handles signals and ends the process.
 import { describeError } from '../../db/failures.ts'
-import type { ListenerMessage, SupervisorMessage } from '../../workers/messages.ts'
+import type { DatabaseState, ListenerMessage, SupervisorMessage } from '../../workers/messages.ts'
 import { type Config, ConfigError, readConfig } from '../config/config.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import type { Listener } from './listener.ts'
@@ -30,10 +30,11 @@ export async function runService(entry: string): Promise<void> {
 }
 
 /** One listener; this process is connected to its supervisor. */
-export async function runListener({ migrates }: { migrates: boolean }): Promise<void> {
+export async function runListener(): Promise<void> {
   const config = readConfigOrExit()
   const log = openLog(config, 'listener')
   let listener: Listener | undefined
+  let database: DatabaseState | undefined
   // A terminal sends Ctrl-C to the whole group; the supervisor decides.
   process.on('SIGINT', () => undefined)
   const onStopAsked = (stop: () => void) => {
@@ -54,6 +55,10 @@ export async function runListener({ migrates }: { migrates: boolean }): Promise<
         case 'drain':
           stopOnce()
           break
+        case 'database':
+          database = message?.state
+          if (database) listener?.reportDatabase(database)
+          break
         default:
           log.logger.warn(
             { type: type satisfies undefined },
@@ -64,9 +69,13 @@ export async function runListener({ migrates }: { migrates: boolean }): Promise<
   }
   await run(log, onStopAsked, async (signal) => {
     const { startListener } = await import('./listener.ts')
-    listener = await startListener(config, log.logger, { migrates, signal })
+    listener = await startListener(config, log.logger)
+    signal.throwIfAborted()
     report({ type: 'listening' })
     log.logger.info({ port: listener.port }, 'Listener is up')
+    void listener.usable.then(() => report({ type: 'usable' }))
+    // It may have come before there was a listener to receive it.
+    if (database) listener.reportDatabase(database)
     return listener
   })
 }
