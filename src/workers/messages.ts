@@ -10,12 +10,19 @@ export type SupervisorMessage =
   | { type: 'refuse' }
   | { type: 'drain' }
   | { type: 'database'; state: DatabaseState }
+  /** Whether all listeners but the receiver are ready, as far as they have reported. */
+  | { type: 'others'; ready: boolean }
 
 /**
  * Listener to supervisor: it now accepts connections, has tried to open its own to the database, or no longer accepts
  * connections.
  */
-export type ListenerMessage = { type: 'listening' } | { type: 'usable' } | { type: 'refusing' }
+export type ListenerMessage =
+  | { type: 'listening' }
+  | { type: 'usable' }
+  | { type: 'refusing' }
+  /** Its readiness has changed, or is known for the first time. */
+  | { type: 'readiness'; ready: boolean }
 
 /** Listener to hash thread. */
 export type PasswordTask =
@@ -24,3 +31,5 @@ export type PasswordTask =
 
 /** Argument with which the service's entry becomes a listener. */
 export const LISTENER_ROLE = 'listener'
+/** Argument of a listener that replaces another when the database is migrated: it connects to it before it listens. */
+export const MIGRATED = 'migrated'

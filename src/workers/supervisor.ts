@@ -1,6 +1,11 @@
 // Runs in the supervisor process. Keeps the wanted number of listener processes alive.
 import { type ChildProcess, fork } from 'node:child_process'
-import type { DatabaseState, ListenerMessage, SupervisorMessage } from './messages.ts'
+import {
+  type DatabaseState,
+  type ListenerMessage,
+  MIGRATED,
+  type SupervisorMessage,
+} from './messages.ts'
 
 const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 10_000
@@ -37,6 +42,8 @@ export class Supervisor {
   readonly #children = new Set<ChildProcess>()
   readonly #listening = new Set<ChildProcess>()
   readonly #usable = new Set<ChildProcess>()
+  /** Listeners that have reported that they are not ready. */
+  readonly #unready = new Set<ChildProcess>()
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #start = Promise.withResolvers<void>()
   readonly #use = Promise.withResolvers<void>()
@@ -98,7 +105,8 @@ export class Supervisor {
 
   #spawn(): void {
     const { entry, arguments: words, execArguments, env } = this.#options
-    const child = fork(entry, words, {
+    const migrated = this.#database === 'migrated'
+    const child = fork(entry, migrated ? [...words, MIGRATED] : words, {
       env,
       execArgv: [...process.execArgv, ...execArguments],
       serialization: 'json',
@@ -107,11 +115,12 @@ export class Supervisor {
     this.#children.add(child)
     child.on('message', (message) => this.#receive(child, message as ListenerMessage | null))
     child.on('error', (error) => this.#start.reject(error))
-    if (this.#database) child.send({ type: 'database', state: this.#database })
+    if (this.#database && !migrated) child.send({ type: 'database', state: this.#database })
     child.once('exit', (code, signal) => {
       this.#children.delete(child)
       this.#listening.delete(child)
       this.#usable.delete(child)
+      this.#setReady(child, true)
       this.#checkRefused()
       this.#ended(child, signal ?? `exit code ${code}`, Date.now() - bornAt)
     })
@@ -119,6 +128,20 @@ export class Supervisor {
 
   #send(message: SupervisorMessage): void {
     for (const child of this.#children) if (child.connected) child.send(message)
+  }
+
+  #setReady(child: ChildProcess, ready: boolean): void {
+    if (ready) this.#unready.delete(child)
+    else this.#unready.add(child)
+    this.#reportOthers()
+  }
+
+  /** Reports to every listener whether the others are ready. One that has died does not count. */
+  #reportOthers(): void {
+    for (const child of this.#children) {
+      const others = this.#unready.size - Number(this.#unready.has(child))
+      if (child.connected) child.send({ type: 'others', ready: others === 0 })
+    }
   }
 
   /** Nothing enforces the type: a message can be any JSON value. */
@@ -131,7 +154,11 @@ export class Supervisor {
         break
       case 'usable':
         this.#usable.add(child)
+        this.#reportOthers()
         if (this.#usable.size === this.#options.listeners) this.#use.resolve()
+        break
+      case 'readiness':
+        this.#setReady(child, message?.ready === true)
         break
       case 'refusing':
         this.#listening.delete(child)

@@ -1,17 +1,20 @@
 // The service is started before its database: it listens, says why it is not ready, and is ready soon after the database is.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openClient } from '../../src/db/driver/client.ts'
 import { type EmbeddedPostgres, startEmbedded } from '../../src/db/local/postgres.ts'
 import { type Answer, createClient, eventually, register } from '../support/client.ts'
-import { createDatabase } from '../support/database.ts'
+import { createDatabase, MIGRATIONS } from '../support/database.ts'
 import { JWT_SECRET, runMain, type TestProcess } from '../support/service.ts'
 
 const TIMEOUT_MS = 90_000
 const READY_MS_MAX = 2000
+const ROUNDS = 5
+const SEED = Number(process.env.SEED ?? Date.now() % 1e6)
 const SECRET = 'secretword'
 /** Key of the lock that migrations take. */
 const LOCK_KEY = 7_461_736_101
@@ -219,3 +222,69 @@ test(
   },
   TIMEOUT_MS,
 )
+
+test(
+  `started before its database, and either killed in between: ready soon, never half migrated (seed ${SEED})`,
+  async () => {
+    const random = randomFrom(SEED)
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const env = { LISTENERS: random() < 0.5 ? '1' : '2' }
+      let service = await startWaiting(env)
+      await delay(random() * 1000)
+      const appears = startDatabase()
+      const victim = round % 3
+      if (victim === 1) {
+        await delay(random() * 500)
+        service.child.kill('SIGKILL')
+        await service.exited
+        service = await startWaiting(env)
+      }
+      await appears
+      if (victim === 2) {
+        await delay(random() * 200)
+        await killDatabase()
+        await startDatabase()
+      }
+      await whenAlive(service)
+      await eventually('readiness', service.isReady, READY_MS_MAX)
+      await register(service.client)
+      expect(await recordedMigrations()).toEqual(await migrationNames())
+      expect(await service.stop()).toEqual({ code: 0, signal: null })
+      await emptyDatabase()
+      await postgres.stop()
+    }
+  },
+  TIMEOUT_MS,
+)
+
+/** Numbers from 0 to 1 that are the same for the same seed (xorshift). */
+function randomFrom(seed: number): () => number {
+  let state = seed | 1
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) / 2 ** 32
+  }
+}
+
+async function killDatabase(): Promise<void> {
+  const text = await readFile(join(folder, 'postgres/postmaster.pid'), 'utf8')
+  process.kill(Number.parseInt(text, 10), 'SIGKILL')
+  await postgres.stop()
+}
+
+async function recordedMigrations(): Promise<string[]> {
+  const sql = openClient(postgres.url, { max: 1, connectTimeoutMs: 5000 })
+  const rows = await sql.unsafe<{ name: string }[]>('select name from schema_migrations order by 1')
+  await sql.end()
+  return rows.map(({ name }) => name)
+}
+
+async function migrationNames(): Promise<string[]> {
+  const files = await readdir(MIGRATIONS)
+  return files
+    .filter((file) => file.endsWith('.sql'))
+    .map((file) => file.slice(0, -4))
+    .sort()
+}

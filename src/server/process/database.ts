@@ -52,7 +52,10 @@ function openAtStart(lifecycle: Lifecycle, options: PoolOptions): Pool {
       if (!pool) throw shed('unavailable', `${lifecycle.pending}, try again later`)
       return pool.run(statement, parameters, answer, deadlineMs)
     },
-    ping: async (timeoutMs) => pool?.ping(timeoutMs) ?? false,
+    check: async (timeoutMs) => {
+      if (!pool) throw shed('unavailable', lifecycle.pending)
+      return pool.check(timeoutMs)
+    },
     close: async (timeoutMs) => {
       closed = true
       await pool?.close(timeoutMs)

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { DatabaseState } from '../../workers/messages.ts'
 import { type Context, type ContextOptions, closeContext, createContext } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
+import { Readiness } from '../api/readiness.ts'
 import { DOCUMENT_INFO, routes } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import type { Secret } from '../config/secret.ts'
@@ -32,44 +33,55 @@ export interface Listener extends Running {
    * Resolves once it has tried to open its connections to the database: it is ready, or its log says why it is not.
    */
   usable: Promise<void>
+  /** Takes note of whether all other listeners are ready. */
+  reportOthers(ready: boolean): void
   /** Takes note of the database's state. With `migrated` it opens its connections. */
   reportDatabase(state: DatabaseState): void
   /** Fails readiness, waits `DRAIN_DELAY_MS`, and stops accepting connections; those that are open go on. */
   refuse(): Promise<void>
 }
 
+interface ListenerOptions {
+  /** Whether the database is migrated: then a listener first connects to it, so that no request comes too early. */
+  migrated: boolean
+  /** Given to one of several listeners; receives each change once `usable` has resolved. */
+  onReadiness?: (ready: boolean) => void
+}
+
 /** Resolves when the listener accepts connections. It is ready once the database is migrated and can be reached. */
-export async function startListener(config: Config, log: Logger): Promise<Listener> {
+export async function startListener(
+  config: Config,
+  log: Logger,
+  { migrated, onReadiness }: ListenerOptions,
+): Promise<Listener> {
   collectAlone()
   const uws = loadUws()
   const { DATABASE_URL, JWT_SECRET: secret } = config
   if (!DATABASE_URL || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
   const lifecycle = new Lifecycle()
   const database = openDatabase(config, DATABASE_URL.url, log, lifecycle)
+  const readiness = new Readiness({ lifecycle, database, onChange: onReadiness })
   const context = createContext(contextOptions(config, secret), {
     log,
-    lifecycle,
+    readiness,
     document: readDocument,
     database,
   })
-  const host = new Host(
-    {
-      log,
-      lifecycle,
-      allowedOrigins: config.CORS_ORIGINS,
-      bodyBytesMax: config.MAX_BODY_BYTES,
-      requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-      authenticate: (authorization) => context.tokens.verify(authorization),
-      translate: toProblem,
-    },
-    REPLY_STEPS,
-  )
+  const host = createHost(config, lifecycle, context)
   const app = uws.App()
   const connections = countConnections(app, config.MAX_CONNECTIONS, log)
   installRoutes(app, host, routes, context)
-  const socket = await listen(app, config)
   const usable = Promise.withResolvers<void>()
-  const resources: Resources = { config, uws, app, socket, context, host, connections }
+  const open = async () => {
+    lifecycle.pending = 'Connections to the database are being opened'
+    await database.start()
+    compactSoon(host)
+    readiness.watch()
+    usable.resolve()
+  }
+  if (migrated) await open()
+  const socket = await listen(app, config)
+  const resources = { config, uws, app, socket, lifecycle, context, host, connections }
   let refused: Promise<void> | undefined
   const refuse = () => {
     refused ??= refuseConnections(resources)
@@ -78,15 +90,12 @@ export async function startListener(config: Config, log: Logger): Promise<Listen
   return {
     port: uws.us_socket_local_port(socket),
     usable: usable.promise,
+    reportOthers: (ready) => {
+      readiness.othersReady = ready
+    },
     reportDatabase: (state) => {
-      if (state !== 'migrated') {
-        lifecycle.pending = PENDING[state]
-        return
-      }
-      void database.start().then(() => {
-        compactSoon(host)
-        usable.resolve()
-      })
+      if (state === 'migrated') void open()
+      else lifecycle.pending = PENDING[state]
     },
     refuse,
     drain: () => refuse().then(() => drain(resources)),
@@ -111,6 +120,21 @@ function contextOptions(config: Config, secret: Secret): ContextOptions {
     passwords: { threads: config.PASSWORD_THREADS, queueMax: config.PASSWORD_QUEUE },
     tokens: { secret: secret.reveal(), lifetimeHours: config.JWT_EXPIRATION_HOURS },
   }
+}
+
+function createHost(config: Config, lifecycle: Lifecycle, { log, tokens }: Context): Host {
+  return new Host(
+    {
+      log,
+      lifecycle,
+      allowedOrigins: config.CORS_ORIGINS,
+      bodyBytesMax: config.MAX_BODY_BYTES,
+      requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+      authenticate: (authorization) => tokens.verify(authorization),
+      translate: toProblem,
+    },
+    REPLY_STEPS,
+  )
 }
 
 /** Compacts the heap in a moment without requests, so that no request waits for it. */
@@ -166,21 +190,24 @@ interface Resources {
   uws: Uws
   app: TemplatedApp
   socket: us_listen_socket
+  lifecycle: Lifecycle
   context: Context
   host: Host
   connections: ConnectionCount
 }
 
-async function refuseConnections({ config, uws, socket, context, host, connections }: Resources) {
-  context.lifecycle.moveTo('draining')
+async function refuseConnections(resources: Resources): Promise<void> {
+  const { config, uws, socket, lifecycle, context, host, connections } = resources
+  lifecycle.moveTo('draining')
   context.log.info({ connections: connections.open, in_flight: host.inFlight.size }, 'Draining')
   if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
   uws.us_listen_socket_close(socket)
 }
 
 /** Connections must already be refused: a client that is asked to close would reconnect, and then be reset. */
-async function drain({ config, app, context, host, connections }: Resources): Promise<boolean> {
-  const { log, lifecycle } = context
+async function drain(resources: Resources): Promise<boolean> {
+  const { config, app, lifecycle, context, host, connections } = resources
+  const { log } = context
   lifecycle.moveTo('closing')
   const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
   while (connections.open > 0 && performance.now() < deadline) await delay(DRAIN_POLL_MS)

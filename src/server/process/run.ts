@@ -30,7 +30,7 @@ export async function runService(entry: string): Promise<void> {
 }
 
 /** One listener; this process is connected to its supervisor. */
-export async function runListener(): Promise<void> {
+export async function runListener({ migrated }: { migrated: boolean }): Promise<void> {
   const config = readConfigOrExit()
   const log = openLog(config, 'listener')
   let listener: Listener | undefined
@@ -55,6 +55,9 @@ export async function runListener(): Promise<void> {
         case 'drain':
           stopOnce()
           break
+        case 'others':
+          listener?.reportOthers(message?.ready === true)
+          break
         case 'database':
           database = message?.state
           if (database) listener?.reportDatabase(database)
@@ -69,7 +72,10 @@ export async function runListener(): Promise<void> {
   }
   await run(log, onStopAsked, async (signal) => {
     const { startListener } = await import('./listener.ts')
-    listener = await startListener(config, log.logger)
+    listener = await startListener(config, log.logger, {
+      migrated,
+      onReadiness: (ready) => report({ type: 'readiness', ready }),
+    })
     signal.throwIfAborted()
     report({ type: 'listening' })
     log.logger.info({ port: listener.port }, 'Listener is up')

@@ -73,7 +73,7 @@ async function openService(
 async function startListeners(config: Config, options: ServiceOptions): Promise<Listeners> {
   if (config.LISTENERS > 1) return superviseListeners(config, options)
   const { startListener } = await import('./listener.ts')
-  return startListener(config, options.log)
+  return startListener(config, options.log, { migrated: false })
 }
 
 async function superviseListeners(config: Config, options: ServiceOptions): Promise<Listeners> {
