@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Carrier, Work } from './batch.ts'
 import { classify, isOfConnection } from './failures.ts'
 import type { Parameter, Purpose, Statement } from './operation.ts'
+import { checkCarrier } from './probe.ts'
 import { type Open, type PoolEvent, Slot } from './slot.ts'
 import { ConnectionError } from './wire/error.ts'
 
@@ -21,8 +22,11 @@ export interface PoolOptions {
 export interface Pool extends Carrier {
   /** Resolves once every connection is ready, or once one could not be opened: false. They are opened all the same. */
   start(): Promise<boolean>
-  /** True when there is a connection for every purpose and each answers within `timeoutMs`. Never rejects. */
-  ping(timeoutMs: number): Promise<boolean>
+  /**
+   * Resolves when a request would be served: there is a connection for every purpose, and each that is in use runs a
+   * prepared statement within `timeoutMs` and can write. Rejects with the reason why not.
+   */
+  check(timeoutMs: number): Promise<void>
   /** Lets statements in flight finish for `timeoutMs`, then cuts them off. */
   close(timeoutMs: number): Promise<void>
 }
@@ -82,10 +86,42 @@ class ConnectionPool implements Pool {
     }
   }
 
-  async ping(timeoutMs: number): Promise<boolean> {
-    const slots = PURPOSES.map((purpose) => this.#pick(purpose))
-    const answers = slots.map(async (slot) => slot?.ping(timeoutMs))
-    return (await Promise.all(answers)).every(Boolean)
+  async check(timeoutMs: number): Promise<void> {
+    const over = new AbortController()
+    const late = delay(timeoutMs, undefined, { signal: over.signal, ref: false }).then(() => {
+      throw new ConnectionError('ETIMEDOUT', 'A connection does not answer')
+    })
+    try {
+      await Promise.race([this.#check(performance.now() + timeoutMs), late])
+    } finally {
+      late.catch(() => undefined)
+      over.abort()
+    }
+  }
+
+  /** A connection that is lost meanwhile, and replaced in time, is as good as for a request. */
+  async #check(deadlineMs: number): Promise<void> {
+    for (let again = 0; ; again += 1) {
+      await Promise.all(PURPOSES.map((purpose) => this.#whenReady({ purpose }, deadlineMs)))
+      const used = this.#slots.filter(({ state }) => state === 'ready')
+      const checks = used.map((slot) => checkCarrier(this.#carrierOf(slot), deadlineMs))
+      const outcomes = await Promise.allSettled(checks)
+      const failure = outcomes.find((outcome) => outcome.status === 'rejected')
+      if (!failure) return
+      const lost = used.some(({ state }) => state !== 'ready')
+      if (!lost || again >= AGAIN_MAX) throw failure.reason
+    }
+  }
+
+  /** Runs statements on this slot, whatever their purpose, and nowhere else. */
+  #carrierOf(slot: Slot): Carrier {
+    return {
+      run: async (statement, work) => {
+        const parameters = work.begin()
+        const failure = parameters && (await this.#runOn(slot, statement, parameters, work))
+        if (failure) throw failure.error
+      },
+    }
   }
 
   async close(timeoutMs: number): Promise<void> {
@@ -117,7 +153,7 @@ class ConnectionPool implements Pool {
   }
 
   /** Waits for a connection: until the deadline, but not long once it is known that none can be opened. */
-  async #whenReady({ purpose }: Statement, deadlineMs: number): Promise<Slot> {
+  async #whenReady({ purpose }: Pick<Statement, 'purpose'>, deadlineMs: number): Promise<Slot> {
     const startedAtMs = performance.now()
     for (;;) {
       const slot = this.#pick(purpose)

@@ -34,6 +34,10 @@ export interface End {
 
 export class Slot {
   state: SlotState = 'empty'
+  /** Whether its process has tried to open its connections to the database. */
+  usable = false
+  /** Whether its process has reported that it is not ready. */
+  unready = false
   /** Checks since its last message. */
   silentChecks = 0
   /** When the next process starts, while the slot is empty. */
@@ -55,6 +59,7 @@ export class Slot {
   start({ entry, arguments: args, execArguments, env }: Command): void {
     this.cancel()
     this.state = 'starting'
+    this.usable = false
     this.silentChecks = 0
     this.#listeningSinceMs = Number.POSITIVE_INFINITY
     let child: ChildProcess
@@ -122,6 +127,8 @@ export class Slot {
 
   #end(child: ChildProcess | undefined, signal: NodeJS.Signals | null, reason: string): void {
     this.state = 'empty'
+    this.usable = false
+    this.unready = false
     this.#child = undefined
     const clean = signal === null && child?.exitCode === 0
     this.#hooks.onEnd(this, { pid: child?.pid, reason, clean })

@@ -1,5 +1,10 @@
 // Runs in the supervisor process. Keeps the wanted number of listener processes alive, and none that has stopped responding.
-import type { ListenerMessage, SupervisorMessage } from './messages.ts'
+import {
+  type DatabaseState,
+  type ListenerMessage,
+  MIGRATED,
+  type SupervisorMessage,
+} from './messages.ts'
 import { type Command, type End, Slot } from './slot.ts'
 
 /** Least time between two starts that are early because no listener is left. */
@@ -14,8 +19,6 @@ const KILL_GRACE_MS = 2000
 const REFUSE_GRACE_MS = 1000
 
 export interface SupervisorOptions extends Command {
-  /** Further arguments of the first listeners; their replacements do not get them. */
-  startArguments: string[]
   listeners: number
   /** How long a listener may send nothing before it is killed; several times the interval of its beats. */
   silenceMsMax: number
@@ -38,6 +41,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #slots: Slot[]
   readonly #start = Promise.withResolvers<void>()
+  readonly #use = Promise.withResolvers<void>()
   readonly #refused = Promise.withResolvers<void>()
   readonly #drained = Promise.withResolvers<boolean>()
   readonly #checkMs: number
@@ -45,6 +49,7 @@ export class Supervisor {
   #checkedAtMs = performance.now()
   #rescueAtMs = Number.NEGATIVE_INFINITY
   #state: State = 'starting'
+  #database: DatabaseState | undefined
   #clean = true
 
   constructor(options: SupervisorOptions) {
@@ -63,6 +68,17 @@ export class Supervisor {
   /** Resolves once every listener accepts connections; rejects when one ends, or a stop comes, before that. */
   get started(): Promise<void> {
     return this.#start.promise
+  }
+
+  /** Resolves once every listener has tried to open its connections to the database. */
+  get usable(): Promise<void> {
+    return this.#use.promise
+  }
+
+  /** Reports the state of the database to every listener, and to each that is started later. */
+  reportDatabase(state: DatabaseState): void {
+    this.#database = state
+    this.#send({ type: 'database', state })
   }
 
   /**
@@ -94,13 +110,22 @@ export class Supervisor {
   }
 
   #spawn(slot: Slot): void {
-    const { arguments: always, startArguments } = this.#options
-    const args = this.#state === 'starting' ? [...always, ...startArguments] : always
-    slot.start({ ...this.#options, arguments: args })
+    const { arguments: words } = this.#options
+    const migrated = this.#database === 'migrated'
+    slot.start({ ...this.#options, arguments: migrated ? [...words, MIGRATED] : words })
+    if (this.#database && !migrated) slot.send({ type: 'database', state: this.#database })
   }
 
   #send(message: SupervisorMessage): void {
     for (const slot of this.#slots) slot.send(message)
+  }
+
+  /** Reports to every listener whether the others are ready. One that has died, or was never ready yet, does not count. */
+  #reportOthers(): void {
+    const unready = this.#slots.filter(({ unready: is }) => is)
+    for (const slot of this.#slots) {
+      slot.send({ type: 'others', ready: unready.every((other) => other === slot) })
+    }
   }
 
   #receive(slot: Slot, message: ListenerMessage | null): void {
@@ -111,6 +136,15 @@ export class Supervisor {
         if (this.#slots.every(({ state }) => state === 'listening')) this.#become('running')
         break
       case 'beat':
+        break
+      case 'usable':
+        slot.usable = true
+        this.#reportOthers()
+        if (this.#slots.every(({ usable }) => usable)) this.#use.resolve()
+        break
+      case 'readiness':
+        slot.unready = message?.ready !== true
+        this.#reportOthers()
         break
       case 'refusing':
         slot.state = 'refusing'
@@ -145,6 +179,7 @@ export class Supervisor {
   }
 
   #ended(slot: Slot, end: End): void {
+    this.#reportOthers()
     switch (this.#state) {
       case 'draining':
         this.#clean &&= end.clean

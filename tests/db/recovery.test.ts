@@ -13,7 +13,7 @@ import { operations } from '../../src/server/api/routes.ts'
 import { openProxy } from '../faults/proxy.ts'
 import { eventually } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
-import { openTestPool } from '../support/pool.ts'
+import { isUsable, openTestPool } from '../support/pool.ts'
 import { callOf, tasksOf } from '../support/tasks.ts'
 
 const OWNER = '01a2024a-0000-7000-8000-000000000000'
@@ -209,7 +209,7 @@ describe('connections that end at the wrong moment', () => {
           },
         }),
       )
-      await eventually('readiness', () => pool.ping(1000), 15_000)
+      await eventually('readiness', () => isUsable(pool), 15_000)
       await pool.close(1000)
       await proxy.close()
     },

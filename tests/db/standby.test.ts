@@ -7,7 +7,7 @@ import type { Pool } from '../../src/db/pool.ts'
 import { Queue } from '../../src/db/queue.ts'
 import { eventually } from '../support/client.ts'
 import { MIGRATIONS } from '../support/database.ts'
-import { openTestPool, type TestPoolOptions } from '../support/pool.ts'
+import { isUsable, openTestPool, type TestPoolOptions } from '../support/pool.ts'
 import {
   hasSystemPostgres,
   type Standby,
@@ -54,7 +54,7 @@ describe.skipIf(!hasSystemPostgres())('a primary and a standby (needs postgresql
       onEvent: (event) => messages.push('error' in event ? event.error.message : event.type),
     })
     expect(await pool.start()).toBe(false)
-    expect(await pool.ping(1000)).toBe(false)
+    expect(await isUsable(pool)).toBe(false)
     expect(new Set(messages)).toEqual(new Set(['The server is a standby that only reads']))
     await pool.close(1000)
   })
@@ -85,7 +85,7 @@ describe.skipIf(!hasSystemPostgres())('a primary and a standby (needs postgresql
     await primary.crash()
     await expect(tasks.insert(OWNER, { title: 'lost' })).rejects.toThrow('only reads')
     await standby.promote()
-    await eventually('the new primary', () => pool.ping(1000), 2000)
+    await eventually('the new primary', () => isUsable(pool), 2000)
     expect(await tasks.find(OWNER, task.id)).toEqual(task)
     expect((await tasks.insert(OWNER, { title: 'after' })).title).toBe('after')
     await pool.close(1000)

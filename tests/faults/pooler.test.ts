@@ -12,7 +12,7 @@ import {
   type PoolMode,
   startPgBouncer,
 } from '../support/pgbouncer.ts'
-import { openTestPool } from '../support/pool.ts'
+import { isUsable, openTestPool } from '../support/pool.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { type Tasks, tasksOf } from '../support/tasks.ts'
 import { startTraffic, type TrafficReport } from './traffic.ts'
@@ -248,7 +248,7 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
   test('sessions as many as connections are enough where the pooler keeps them', async () => {
     const pooler = await startPooler('session', { default_pool_size: 3 })
     const pool = openTestPool(pooler.url, { connections: 3 })
-    await eventually('every connection', () => pool.ping(1000))
+    await eventually('every connection', () => isUsable(pool))
     await pool.close(1000)
   })
 

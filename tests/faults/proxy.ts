@@ -19,7 +19,11 @@ export interface FaultProxy {
   url: string
   /** Connections that PostgreSQL has been asked for. */
   dials: number
+  /** Bytes that PostgreSQL has been sent. */
+  bytesSent: number
   set(mode: Mode): void
+  /** Loses what is sent in either direction over one of the open connections, the first being 0. */
+  swallowOne(index: number): void
   close(): Promise<void>
 }
 
@@ -29,6 +33,7 @@ export async function openProxy(databaseUrl: string): Promise<FaultProxy> {
   const targetPath = `${target.searchParams.get('host')}/.s.PGSQL.${port}`
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-proxy-'))
   const pairs = new Set<[Socket, Socket]>()
+  const swallowed = new Set<[Socket, Socket]>()
   let mode: Mode = 'pass'
   const url = new URL(databaseUrl)
   url.searchParams.set('host', folder)
@@ -46,12 +51,13 @@ export async function openProxy(databaseUrl: string): Promise<FaultProxy> {
     upstream.on('error', () => client.destroy())
     for (const [from, to] of [pair, [upstream, client]] as const) {
       from.on('data', (bytes) => {
-        if (mode !== 'swallow') to.write(bytes)
+        if (from === client) proxy.bytesSent += bytes.length
+        if (mode !== 'swallow' && !swallowed.has(pair)) to.write(bytes)
       })
       from.on('close', () => {
         pairs.delete(pair)
         // A network that swallows also swallows the news of an end.
-        if (mode !== 'swallow') to.destroy()
+        if (mode !== 'swallow' && !swallowed.has(pair)) to.destroy()
       })
     }
     if (mode === 'stall') for (const socket of pair) socket.pause()
@@ -61,6 +67,7 @@ export async function openProxy(databaseUrl: string): Promise<FaultProxy> {
   const proxy: FaultProxy = {
     url: url.href,
     dials: 0,
+    bytesSent: 0,
     set: (next) => {
       mode = next
       for (const pair of pairs) {
@@ -70,6 +77,11 @@ export async function openProxy(databaseUrl: string): Promise<FaultProxy> {
           else socket.resume()
         }
       }
+    },
+    swallowOne: (index) => {
+      const pair = [...pairs][index]
+      if (!pair) throw new Error(`There is no connection ${index}`)
+      swallowed.add(pair)
     },
     close: async () => {
       for (const pair of pairs) for (const socket of pair) socket.destroy()

@@ -33,10 +33,10 @@ interface Supervised {
 /** Starts listeners with this behaviour, whose replacements may have another, and keeps what was reported. */
 function supervise(listeners: number, behaviour: KnownListener, replacement = behaviour) {
   const kept: Omit<Supervised, 'supervisor'> = { unexpected: [], up: [], replaced: [], silent: [] }
+  const words = [JSON.stringify(behaviour)]
   const supervisor = new Supervisor({
     entry: ENTRY,
-    arguments: [JSON.stringify(replacement)],
-    startArguments: [JSON.stringify(behaviour)],
+    arguments: words,
     execArguments: [],
     env: { PATH: process.env.PATH },
     listeners,
@@ -53,6 +53,8 @@ function supervise(listeners: number, behaviour: KnownListener, replacement = be
     },
   })
   started = supervisor
+  // Only replacements are started later.
+  words[0] = JSON.stringify(replacement)
   return { ...kept, supervisor }
 }
 

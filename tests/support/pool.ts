@@ -35,3 +35,11 @@ export function openTestPool(url: string, options: TestPoolOptions = {}): Pool {
     onEvent: options.onEvent ?? (() => undefined),
   })
 }
+
+/** Whether every connection answers and can write. */
+export function isUsable(pool: Pool): Promise<boolean> {
+  return pool.check(1000).then(
+    () => true,
+    () => false,
+  )
+}

@@ -2,10 +2,11 @@
 import type { Address } from '../../db/address.ts'
 import { driverClient, wireClient } from '../../db/clients.ts'
 import { statementsOf } from '../../db/operation.ts'
-import { openPool, type Pool } from '../../db/pool.ts'
+import { openPool, type Pool, type PoolOptions } from '../../db/pool.ts'
 import { operations } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
+import { shed } from '../http/problem.ts'
 import type { Logger } from '../observe/log.ts'
 import { OutageLog } from './outage-log.ts'
 
@@ -13,7 +14,10 @@ const CONNECT_TIMEOUT_MS = 5000
 const IDLE_PING_MS = 5000
 const PING_TIMEOUT_MS = 1000
 
-/** Opens the pool that the settings ask for; once it has every connection, the listener is ready. */
+/**
+ * The pool that the settings ask for. It opens at its start; once it has every connection, the listener is ready. Calls
+ * that come before the start fail at once.
+ */
 export function openDatabase(
   config: Config,
   address: Address,
@@ -30,7 +34,7 @@ export function openDatabase(
       log.warn({ repair }, 'The role sets no limits for statements, and a pooler keeps none'),
   }
   const outages = new OutageLog(log)
-  return openPool({
+  return openAtStart(lifecycle, {
     connections: config.DB_CONNECTIONS,
     open:
       config.DB_CLIENT === 'wire' ? wireClient(address, options) : driverClient(address, options),
@@ -38,7 +42,33 @@ export function openDatabase(
     pingTimeoutMs: PING_TIMEOUT_MS,
     onEvent: (event) => {
       if (event.type === 'ready') lifecycle.moveTo('ready')
+      if (event.type === 'unreachable') lifecycle.pending = 'The database cannot be reached'
       outages.write(event, performance.now())
     },
   })
+}
+
+/** Statements can only be prepared after the migrations, so until then there is no connection at all. */
+function openAtStart(lifecycle: Lifecycle, options: PoolOptions): Pool {
+  let pool: Pool | undefined
+  let closed = false
+  return {
+    start: async () => {
+      if (closed) return false
+      pool ??= openPool(options)
+      return pool.start()
+    },
+    run: async (statement, work) => {
+      if (!pool) throw shed('unavailable', `${lifecycle.pending}, try again later`)
+      return pool.run(statement, work)
+    },
+    check: async (timeoutMs) => {
+      if (!pool) throw shed('unavailable', lifecycle.pending)
+      return pool.check(timeoutMs)
+    },
+    close: async (timeoutMs) => {
+      closed = true
+      await pool?.close(timeoutMs)
+    },
+  }
 }

@@ -33,7 +33,7 @@ export async function startLocalDatabase(
   const postgres = await startEmbedded({
     folder,
     database: DATABASE_NAME,
-    timeoutMs: config.STARTUP_TIMEOUT_MS,
+    timeoutMs: config.STARTUP_TIMEOUT_MS || Number.POSITIVE_INFINITY,
     signal,
   })
   log.info({ version: postgres.version, folder }, 'Local PostgreSQL is up')
