@@ -34,8 +34,8 @@ const STAND_INS = {
   worker_threads: 'main-thread',
   // sonic-boom: 1.2 MB for one assertion.
   assert: 'assert',
-  // postgres: loaded only when a connection is encrypted.
-  tls: 'tls',
+  // postgres: its sockets come from src/db/driver/socket.ts, encrypted where they are to be.
+  tls: 'absent',
   // postgres: one global.
   perf_hooks: 'perf-hooks',
 }

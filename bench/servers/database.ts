@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hashSync } from '@node-rs/argon2'
 import { createSigner } from 'fast-jwt'
+import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
 import { startEmbedded } from '../../src/db/local/postgres.ts'
 import { migrate } from '../../src/db/migrate.ts'
@@ -53,13 +54,13 @@ export async function startDatabase(
   })
   const url = new URL(postgres.url)
   await migrate({
-    url: url.href,
+    address: readAddress(url.href),
     folder: join(ROOT, 'migrations'),
     timeoutMs: 30_000,
     onApplied: () => undefined,
   })
   const users = await seed(url.href)
-  const admin = openClient(named(url, 'postgres'), { max: 1, connectTimeoutMs: 5000 })
+  const admin = openClient(readAddress(named(url, 'postgres')), { max: 1, connectTimeoutMs: 5000 })
   let clones = 0
   return {
     users,
@@ -87,7 +88,7 @@ export async function startDatabase(
 
 /** Ids are computed from numbers, so they need not be read back. */
 async function seed(url: string): Promise<SeedUser[]> {
-  const sql = openClient(url, { max: 1, connectTimeoutMs: 5000 })
+  const sql = openClient(readAddress(url), { max: 1, connectTimeoutMs: 5000 })
   await sql.unsafe(insertUsers(1, USERS))
   await sql.unsafe(insertTasks([1, USERS], [1, TASKS_PER_USER]))
   await sql.unsafe('vacuum analyze')

@@ -1,4 +1,5 @@
 // Grows a seeded database to millions of tasks. PostgreSQL makes the rows itself, and builds the indexes after them.
+import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
 import type { SeedUser } from '../load/scenario.ts'
 import { insertTasks, insertUsers, seedUser, TASKS_PER_USER, USERS } from './database.ts'
@@ -21,7 +22,7 @@ export async function growDatabase(
   tasksPerUser: number,
   bigUserTasks: number,
 ): Promise<LargeDatabase> {
-  const sql = openClient(url, { max: 1, connectTimeoutMs: 5000 })
+  const sql = openClient(readAddress(url), { max: 1, connectTimeoutMs: 5000 })
   try {
     // With the default, the write-ahead log would force a checkpoint for each gigabyte.
     await sql.unsafe("alter system set max_wal_size = '8GB'")

@@ -95,6 +95,17 @@ function unknownParameter(name: string, suspicious: boolean): string {
   return `parameter ${name} is not supported; settings of PostgreSQL are given as options=-c%20name%3Dvalue`
 }
 
-export function invalid(reason: string): Error {
-  return new Error(`Cannot read DATABASE_URL: ${reason}`)
+/** Thrown for an address that cannot be honoured. Its reason quotes no secret. */
+export class AddressError extends Error {
+  override readonly name = 'AddressError'
+  readonly reason: string
+
+  constructor(reason: string) {
+    super(`Cannot read DATABASE_URL: ${reason}`)
+    this.reason = reason
+  }
+}
+
+export function invalid(reason: string): AddressError {
+  return new AddressError(reason)
 }

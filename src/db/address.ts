@@ -30,7 +30,8 @@ export interface Address {
   readonly database: string
   readonly tls: TlsOptions
   readonly channelBinding: 'disable' | 'prefer' | 'require'
-  readonly targetSession: 'any' | 'read-write'
+  /** Whether a server that only reads will do; `primary` asks for the same as `read-write`. */
+  readonly targetSession: 'read-write' | 'primary' | 'any'
   readonly connectTimeoutMs?: number
   readonly applicationName?: string
   /** Start-up options such as `-c search_path=app`, as libpq has them. */
@@ -69,7 +70,7 @@ export function readAddress(url: string): Address {
     database: parameters.get('dbname') || decode(parts.database, 'database') || user,
     tls: readTls(parameters),
     channelBinding: oneOf(parameters, 'channel_binding', ['prefer', 'disable', 'require']),
-    targetSession: oneOf(parameters, 'target_session_attrs', ['any', 'read-write']),
+    targetSession: oneOf(parameters, 'target_session_attrs', ['read-write', 'primary', 'any']),
     ...readTimeout(parameters),
     ...optional('applicationName', parameters.get('application_name')),
     ...optional('options', parameters.get('options')),

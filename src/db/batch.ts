@@ -1,13 +1,18 @@
 // Runs in listeners. Runs the calls of a batch as one statement, and gives each its own result.
 import { toColumns } from './arrays.ts'
-import { AnswerMismatchError, explainViolation, isRefusal } from './failures.ts'
+import { AnswerMismatchError, classify, explainViolation, isRefusal } from './failures.ts'
 import type { Input, Operation, Parameter, Statement } from './operation.ts'
 import { readInt32 } from './wire/protocol.ts'
 
-/** Takes the rows of an answer. */
-export interface Answer {
-  /** The rows so far are void: the statement is run once more. */
-  restart(): void
+/** A statement that is to be run for its calls, and what becomes of its answer. */
+export interface Work {
+  /** When the last of its calls is past its deadline, by `performance.now()`. */
+  readonly deadlineMs: number
+  /**
+   * What to send, for the calls that somebody still waits for: asked for right before each time that the statement is
+   * sent. What earlier times have answered is void. Undefined when nobody waits, and then nothing may be sent.
+   */
+  begin(): readonly Parameter[] | undefined
   /** A row, valid during the call only. Throws `AnswerMismatchError` when it is no answer to these calls. */
   row(bytes: Buffer, fields: Int32Array): void
   /** After the last row. Throws `AnswerMismatchError` when a call has no answer. */
@@ -17,16 +22,10 @@ export interface Answer {
 /** What carries statements to PostgreSQL. Which client does it, the calls cannot tell. */
 export interface Carrier {
   /**
-   * Runs a prepared statement and hands its rows to `answer`. Rejects with the error of PostgreSQL or of the connection.
-   *
-   * @param deadlineMs until then the statement may be run again where that is safe, by `performance.now()`
+   * Runs a prepared statement and hands its rows to `work`; until its deadline the statement may be run again where that
+   * is safe. Rejects with the error of PostgreSQL or of the connection.
    */
-  run(
-    statement: Statement,
-    parameters: readonly Parameter[],
-    answer: Answer,
-    deadlineMs: number,
-  ): Promise<void>
+  run(statement: Statement, work: Work): Promise<void>
 }
 
 /** A call that is part of a batch. */
@@ -37,7 +36,7 @@ export interface BatchedCall {
   isOver(nowMs: number): boolean
   resolve(result: unknown): void
   reject(error: unknown): void
-  /** Rejects as a call that was not sent. */
+  /** Rejects as a call that changed nothing: it was not sent, or PostgreSQL gave it up. */
   expire(): void
 }
 
@@ -62,66 +61,71 @@ export async function runBatch(
   const [first] = batch
   if (!first) return
   if (!many || batch.length === 1) return runOne(carrier, operation, first)
-  const number = takeNumbers(batch.length)
-  const answer = new BatchAnswer(operation, batch, number)
-  const numbers = batch.map((_, position) => number + position)
-  const columns = toColumns(batch.map(({ input }) => valuesOf(operation, input)))
+  const work = new BatchWork(operation, batch, columnsOf)
   try {
-    await carrier.run(many, [...columns, `{${numbers.join()}}`], answer, lastDeadline(batch))
-    for (const [position, call] of batch.entries()) answer.settle(position, call)
+    await carrier.run(many, work)
+    work.settle()
   } catch (error) {
     // What PostgreSQL turned down has changed nothing: each call gets its own verdict. After a lost connection nobody
-    // knows what was committed, so nothing is tried again.
-    if (isRefusal(error)) {
-      await Promise.all(batch.map((call) => runOne(carrier, operation, call)))
+    // knows what was committed, so nothing is tried again; and a schema that does not fit, fits no call.
+    if (isRefusal(error) && classify(error) !== 'stale') {
+      await Promise.all(work.calls.map((call) => runOne(carrier, operation, call)))
     } else {
-      for (const call of batch) call.reject(error)
+      for (const call of work.calls) call.reject(error)
     }
   }
 }
 
 async function runOne(carrier: Carrier, operation: Operation, call: BatchedCall): Promise<void> {
-  if (call.isOver(performance.now())) {
-    call.expire()
-    return
-  }
-  const number = takeNumbers(1)
-  const answer = new BatchAnswer(operation, [call], number)
-  const values = valuesOf(operation, call.input)
-  values.push(number)
+  const work = new BatchWork(operation, [call], valuesOfFirst)
   try {
-    await carrier.run(operation.one, values, answer, call.deadlineMs)
-    answer.settle(0, call)
+    await carrier.run(operation.one, work)
+    work.settle()
   } catch (error) {
-    call.reject(explainViolation(error, operation.violations))
+    for (const waiting of work.calls) waiting.reject(explainViolation(error, operation.violations))
   }
 }
 
-/** The rows of a statement, by the numbers of its calls. */
-class BatchAnswer implements Answer {
-  readonly #operation: Operation
-  readonly #calls: readonly BatchedCall[]
-  readonly #number: number
-  #states: unknown[]
-  #answered: boolean[]
+/** Writes the parameters of a statement for `calls`, the first of which has `number`. */
+type Parameters = (
+  operation: Operation,
+  calls: readonly BatchedCall[],
+  number: number,
+) => Parameter[]
 
-  constructor(operation: Operation, calls: readonly BatchedCall[], number: number) {
+/** The calls of a statement and its rows, by the numbers of the calls. */
+class BatchWork implements Work {
+  /** Those that have not expired. */
+  calls: readonly BatchedCall[]
+  readonly deadlineMs: number
+  readonly #operation: Operation
+  readonly #parameters: Parameters
+  #number = 0
+  #states: unknown[] = []
+  #answered: boolean[] = []
+
+  constructor(operation: Operation, calls: readonly BatchedCall[], parameters: Parameters) {
     this.#operation = operation
-    this.#calls = calls
-    this.#number = number
-    this.#states = calls.map(() => operation.reading.start)
-    this.#answered = calls.map(() => false)
+    this.calls = calls
+    this.deadlineMs = lastDeadline(calls)
+    this.#parameters = parameters
   }
 
-  restart(): void {
-    this.#states = this.#calls.map(() => this.#operation.reading.start)
-    this.#answered = this.#calls.map(() => false)
+  begin(): readonly Parameter[] | undefined {
+    this.#expire()
+    const { calls } = this
+    if (calls.length === 0) return undefined
+    // New ones each time: a row that answers an earlier time is not taken for one of this.
+    this.#number = takeNumbers(calls.length)
+    this.#states = calls.map(() => this.#operation.reading.start)
+    this.#answered = calls.map(() => false)
+    return this.#parameters(this.#operation, calls, this.#number)
   }
 
   row(bytes: Buffer, fields: Int32Array): void {
     // Column 0: where it starts, and how long it is.
     const position = fields[1] === 4 ? readInt32(bytes, fields[0] as number) - this.#number : -1
-    const call = this.#calls[position]
+    const call = this.calls[position]
     if (!call) throw new AnswerMismatchError('A row answers a call that was not made')
     this.#answered[position] = true
     const { row } = this.#operation.reading
@@ -132,13 +136,42 @@ class BatchAnswer implements Answer {
     if (this.#answered.includes(false)) throw new AnswerMismatchError('A call has no answer')
   }
 
-  settle(position: number, call: BatchedCall): void {
-    try {
-      call.resolve(this.#operation.reading.end(this.#states[position], call.input))
-    } catch (error) {
-      call.reject(error)
+  /** Gives each call its result. */
+  settle(): void {
+    const { reading } = this.#operation
+    for (const [position, call] of this.calls.entries()) {
+      try {
+        call.resolve(reading.end(this.#states[position], call.input))
+      } catch (error) {
+        call.reject(error)
+      }
     }
   }
+
+  /** A call that was answered meanwhile, or whose client has gone, must not be sent any more. */
+  #expire(): void {
+    const nowMs = performance.now()
+    if (!this.calls.some((call) => call.isOver(nowMs))) return
+    for (const call of this.calls) if (call.isOver(nowMs)) call.expire()
+    this.calls = this.calls.filter((call) => !call.isOver(nowMs))
+  }
+}
+
+function columnsOf(
+  operation: Operation,
+  calls: readonly BatchedCall[],
+  number: number,
+): Parameter[] {
+  const numbers = calls.map((_, position) => number + position)
+  return [...toColumns(calls.map(({ input }) => valuesOf(operation, input))), `{${numbers.join()}}`]
+}
+
+function valuesOfFirst(
+  operation: Operation,
+  [call]: readonly BatchedCall[],
+  number: number,
+): Parameter[] {
+  return [...valuesOf(operation, call?.input ?? {}), number]
 }
 
 function lastDeadline(batch: readonly BatchedCall[]): number {

@@ -1,7 +1,16 @@
 // Runs in listeners. The two clients that can carry the request path, each as what opens one connection of the pool.
-import type { Address } from './address.ts'
+import type { Address, Host } from './address.ts'
 import type { Statement as OwnStatement } from './operation.ts'
-import { isPinnedValue, pinnedSettings, pinSession, type SessionOptions } from './session.ts'
+import { SessionCheck } from './pooling.ts'
+import {
+  checkSession,
+  isPinnedValue,
+  meaningSettings,
+  pinnedSettings,
+  pinSession,
+  type SessionOptions,
+  startSettings,
+} from './session.ts'
 import type { Open, PoolConnection } from './slot.ts'
 import type { Connection } from './wire/connection.ts'
 import { ConnectionError } from './wire/error.ts'
@@ -12,6 +21,10 @@ export interface ClientOptions extends SessionOptions {
   connectTimeoutMs: number
   /** Every statement that will be asked for. */
   statements: readonly OwnStatement[]
+  /** What stands before PostgreSQL; `none` (the default) also for a pooler that keeps sessions. */
+  pooler?: 'none' | 'transaction'
+  /** Called once when a `transaction` pooler hands out sessions without our limits, with the SQL that sets them. */
+  onLimitsUnset?: (repair: string) => void
 }
 
 /** What a statement gets on top of PostgreSQL's own limit before its connection counts as dead. */
@@ -22,76 +35,173 @@ const QUEUED_BYTES_MAX = 16 * 1024 * 1024
 
 /** Connections of our own wire client. */
 export function wireClient(address: Address, options: ClientOptions): Open {
-  const declared = new Map(
-    options.statements.map((statement) => [statement, declareStatement(statement)]),
-  )
-  const settings = pinnedSettings(options)
-  return async ({ onWarming, onClosed, signal }) => {
-    let pinned = false
+  const client = new WireClient(address, options)
+  return (handlers) => client.open(handlers)
+}
+
+/** The hosts in their order, each once: the first that is reachable and that may be used. */
+class WireClient {
+  readonly #address: Address
+  readonly #options: ClientOptions
+  readonly #settings: Readonly<Record<string, string>>
+  readonly #declared: ReadonlyMap<OwnStatement, Statement>
+  readonly #sessions = new SessionCheck()
+  #warned = false
+
+  constructor(address: Address, options: ClientOptions) {
+    this.#address = address
+    this.#options = options
+    this.#settings = pinnedSettings(options)
+    // Without a session nothing keeps a name: each call brings its text along.
+    const named = options.pooler === 'transaction' ? { name: '' } : {}
+    this.#declared = new Map(
+      options.statements.map((each) => [each, declareStatement({ ...each, ...named })]),
+    )
+  }
+
+  async open(handlers: Handlers): Promise<PoolConnection> {
+    const failures: Error[] = []
+    for (const host of this.#address.hosts) {
+      try {
+        return asPoolConnection(await this.#openOn(host, handlers), this.#declared)
+      } catch (error) {
+        failures.push(error as Error)
+      }
+    }
+    const failure = joinFailures(failures)
+    handlers.onClosed(failure)
+    throw failure
+  }
+
+  async #openOn(host: Host, handlers: Handlers): Promise<Connection> {
     let connection: Connection | undefined
-    connection = await openFirst(address, {
-      connectTimeoutMs: options.connectTimeoutMs,
-      answerTimeoutMs: options.statementTimeoutMs + ANSWER_GRACE_MS,
-      messageBytesMax: MESSAGE_BYTES_MAX,
-      replyBytesMax: REPLY_BYTES_MAX,
-      queuedBytesMax: QUEUED_BYTES_MAX,
+    let settled = false
+    let usable = false
+    let ended: Error | undefined
+    const { signal } = handlers
+    const transaction = this.#options.pooler === 'transaction'
+    const watched = transaction ? meaningSettings(this.#settings) : this.#settings
+    connection = await this.#connect(host, {
       signal,
-      onClosed,
+      onClosed: (error) => {
+        ended = error
+        this.#sessions.forget()
+        if (usable) handlers.onClosed(error)
+      },
       onParameter: (name, value) => {
-        if (!pinned || isPinnedValue(settings, name, value)) return
+        if (!settled || isPinnedValue(watched, name, value)) return
         connection?.destroy(new ConnectionError('SETTING_CHANGED', `Setting ${name} was changed`))
       },
     })
-    try {
-      onWarming()
-      await pinSession(connection, settings)
-      pinned = true
-      await prepareAll(connection, [...declared.values()])
-    } catch (error) {
-      connection.destroy(error as Error)
-      throw error
-    }
-    return asPoolConnection(connection, declared)
+    const opened = connection
+    await settle(opened, signal, async () => {
+      handlers.onWarming()
+      if (transaction) await this.#check(opened)
+      else await this.#pin(opened, host, signal)
+      settled = true
+      await prepareAll(opened, [...this.#declared.values()])
+    })
+    // It may have ended together with its last answer.
+    if (ended) throw ended
+    usable = true
+    return opened
+  }
+
+  #connect(host: Host, handlers: Partial<OpenOptions>): Promise<Connection> {
+    const { connectTimeoutMs, statementTimeoutMs, pooler } = this.#options
+    return openConnection(this.#address, host, {
+      connectTimeoutMs,
+      answerTimeoutMs: statementTimeoutMs + ANSWER_GRACE_MS,
+      messageBytesMax: MESSAGE_BYTES_MAX,
+      replyBytesMax: REPLY_BYTES_MAX,
+      queuedBytesMax: QUEUED_BYTES_MAX,
+      ...(pooler === 'transaction'
+        ? { takesTurns: true, parameters: startSettings(this.#settings) }
+        : {}),
+      ...handlers,
+    })
+  }
+
+  async #pin(connection: Connection, host: Host, signal: AbortSignal): Promise<void> {
+    await this.#sessions.check(connection, (timeout) =>
+      this.#connect(host, { signal: AbortSignal.any([signal, timeout]) }),
+    )
+    await pinSession(connection, this.#settings, this.#target)
+  }
+
+  async #check(connection: Connection): Promise<void> {
+    const repairs = await checkSession(connection, this.#settings, this.#target)
+    if (repairs.length === 0 || this.#warned) return
+    this.#warned = true
+    this.#options.onLimitsUnset?.(repairs.join('; '))
+  }
+
+  get #target(): { mustWrite: boolean } {
+    return { mustWrite: this.#address.targetSession !== 'any' }
   }
 }
 
 /** Connections of the published driver: slower, and known to more people. */
-export function driverClient(url: string, options: ClientOptions): Open {
+export function driverClient(address: Address, options: ClientOptions): Open {
   const settings = pinnedSettings(options)
-  return async ({ onWarming, onClosed }) => {
+  const sessions = new SessionCheck()
+  return async ({ onWarming, onClosed, signal }) => {
     // Loaded only here: the other client does without its memory.
-    const { openDriverConnection } = await import('./driver/connection.ts')
-    const connection = await openDriverConnection(url, {
-      connectTimeoutMs: options.connectTimeoutMs,
-      answerTimeoutMs: options.statementTimeoutMs + ANSWER_GRACE_MS,
-      settings,
-      onClosed,
+    const { createDriverConnection } = await import('./driver/connection.ts')
+    const create = (onEnd: (error: Error) => void) =>
+      createDriverConnection(address, {
+        connectTimeoutMs: options.connectTimeoutMs,
+        answerTimeoutMs: options.statementTimeoutMs + ANSWER_GRACE_MS,
+        settings,
+        onClosed: onEnd,
+      })
+    const connection = create((error) => {
+      sessions.forget()
+      onClosed(error)
     })
-    try {
+    await settle(connection, signal, async () => {
+      // The driver connects for its first statement.
+      await connection.query('select 1')
       onWarming()
-      await pinSession(connection, settings)
+      await sessions.check(connection, async () => create(() => undefined))
+      await pinSession(connection, settings, { mustWrite: true })
       await Promise.all(options.statements.map((statement) => connection.prepare(statement)))
-    } catch (error) {
-      connection.destroy(error as Error)
-      throw error
-    }
+    })
     return connection
   }
 }
 
+/** Makes a connection ready; destroys it when that fails, or when the pool closes meanwhile. */
+async function settle(
+  connection: { destroy(error: Error): void },
+  signal: AbortSignal,
+  steps: () => Promise<void>,
+): Promise<void> {
+  const giveUp = () => {
+    connection.destroy(new ConnectionError('CONNECTION_DESTROYED', 'Opening was given up'))
+  }
+  signal.addEventListener('abort', giveUp)
+  try {
+    if (signal.aborted) giveUp()
+    await steps()
+  } catch (error) {
+    connection.destroy(error as Error)
+    throw error
+  } finally {
+    signal.removeEventListener('abort', giveUp)
+  }
+}
+
+type Handlers = Parameters<Open>[0]
 type OpenOptions = Parameters<typeof openConnection>[2]
 
-/** The hosts in their order, each once. */
-async function openFirst(address: Address, options: OpenOptions): Promise<Connection> {
-  let failure: unknown
-  for (const host of address.hosts) {
-    try {
-      return await openConnection(address, host, options)
-    } catch (error) {
-      failure ??= error
-    }
-  }
-  throw failure
+/** What each host said, under the code of the first. */
+function joinFailures(failures: readonly Error[]): Error {
+  const [first] = failures
+  if (first && failures.length === 1) return first
+  const code = first && 'code' in first ? String(first.code) : 'CONNECT_TIMEOUT'
+  const text = failures.map(({ message }) => message).join('; ')
+  return new ConnectionError(code, text, first)
 }
 
 async function prepareAll(connection: Connection, statements: Statement[]): Promise<void> {

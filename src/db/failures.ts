@@ -11,6 +11,8 @@ interface PostgresError extends Error {
   table_name?: string
   column_name?: string
   routine?: string
+  /** Where inside functions it arose. */
+  where?: string
 }
 
 /** Thrown when no more calls may wait. */
@@ -41,79 +43,108 @@ export class ViolationError extends Error {
 }
 
 /**
- * What follows from a failure:
- * - `unreachable`: no PostgreSQL that takes writes can be reached; a write that was in flight may have happened.
- * - `busy`: PostgreSQL had no time, no room or no lock for the statement.
- * - `retryable`: PostgreSQL gave the statement up in favour of another; tried again at once, it can succeed.
- * - `refused`: the statement is wrong or violates a constraint; it will be refused again.
+ * What follows from a failure; `docs/database.md` says it in one table, and a test compares the two.
+ * - `unreachable`: no PostgreSQL that takes writes can be reached; a write that was in flight may have happened. Reads
+ *   are run again, writes only if they were not sent.
+ * - `busy`: PostgreSQL had no time, no room or no lock for the statement. Not run again.
+ * - `retryable`: PostgreSQL gave the statement up in favour of another; run again at once, it can succeed.
+ * - `stale`: what this connection has prepared no longer fits the schema. Run again on another connection.
+ * - `refused`: the statement violates a constraint or is wrong; it will be refused again.
  */
-export type Failure = 'unreachable' | 'busy' | 'retryable' | 'refused'
+export type Failure = 'unreachable' | 'busy' | 'retryable' | 'stale' | 'refused'
 
+interface Meaning {
+  failure: Failure
+  /** For the log. */
+  words: string
+}
+
+function means(failure: Failure, words: string): Meaning {
+  return { failure, words }
+}
+
+const LOST = means('unreachable', 'The connection to PostgreSQL was lost, or there is none')
+const UNTRUSTED = means('unreachable', 'The connection gave an answer that cannot be trusted')
+const UNUSABLE = means('unreachable', 'The server or the database cannot be used as it is set up')
+const SCHEMA = means('stale', 'The schema was changed while the statement was prepared')
 /** Somebody else holds the row. */
 const LOCK_NOT_AVAILABLE = '55P03'
 
-/** Codes of the driver and of Node, and SQLSTATEs (PostgreSQL, appendix A) that differ from their class. */
-const FAILURE_OF_CODE: Readonly<Record<string, Failure>> = {
-  CONNECTION_CLOSED: 'unreachable',
-  CONNECTION_ENDED: 'unreachable',
-  CONNECTION_DESTROYED: 'unreachable',
-  CONNECT_TIMEOUT: 'unreachable',
-  ECONNREFUSED: 'unreachable',
-  ECONNRESET: 'unreachable',
-  EHOSTUNREACH: 'unreachable',
-  ENETUNREACH: 'unreachable',
-  ENOENT: 'unreachable',
-  ENOTFOUND: 'unreachable',
-  EAI_AGAIN: 'unreachable',
-  EPIPE: 'unreachable',
-  ETIMEDOUT: 'unreachable',
-  // The connection said something that nobody can rely on, and was destroyed.
-  ANSWER_MISMATCH: 'unreachable',
-  SETTING_CHANGED: 'unreachable',
-  // The server is not one that may be used: another answers instead, or an administrator has to act.
-  AUTHENTICATION_FAILED: 'unreachable',
-  TLS_FILE: 'unreachable',
-  TLS_REFUSED: 'unreachable',
-  UNUSABLE_DATABASE: 'unreachable',
-  PROTOCOL_VIOLATION: 'unreachable',
-  REPLY_TOO_LARGE: 'unreachable',
-  STATEMENT_MISMATCH: 'unreachable',
-  SEND_QUEUE_FULL: 'busy',
-  INVALID_PARAMETER: 'refused',
-  // The server is a standby that only reads: the primary is elsewhere by now.
-  '25006': 'unreachable',
-  // Whether the statement was completed is unknown, so it must not be run again as others of its class are.
-  '40003': 'unreachable',
-  // Too many connections: PostgreSQL has none left for us.
-  '53300': 'unreachable',
-  [LOCK_NOT_AVAILABLE]: 'busy',
-  // A statement that ran into its timeout, or was cancelled by an administrator.
-  '57014': 'busy',
-  '57P01': 'unreachable',
-  '57P02': 'unreachable',
-  '57P03': 'unreachable',
-  '57P05': 'unreachable',
+/** Codes of the clients and of Node, and SQLSTATEs (PostgreSQL, appendix A) that differ from their class. */
+export const MEANING_OF_CODE: Readonly<Record<string, Meaning>> = {
+  CONNECTION_CLOSED: LOST,
+  CONNECTION_ENDED: LOST,
+  CONNECTION_DESTROYED: LOST,
+  CONNECT_TIMEOUT: LOST,
+  ECONNREFUSED: LOST,
+  ECONNRESET: LOST,
+  EHOSTUNREACH: LOST,
+  ENETUNREACH: LOST,
+  ENOENT: LOST,
+  ENOTFOUND: LOST,
+  EAI_AGAIN: LOST,
+  EPIPE: LOST,
+  ETIMEDOUT: LOST,
+  ANSWER_MISMATCH: UNTRUSTED,
+  PROTOCOL_VIOLATION: UNTRUSTED,
+  REPLY_TOO_LARGE: UNTRUSTED,
+  SETTING_CHANGED: UNTRUSTED,
+  // Another server answers instead, or an administrator has to act.
+  AUTHENTICATION_FAILED: UNUSABLE,
+  STATEMENT_MISMATCH: UNUSABLE,
+  TLS_FILE: UNUSABLE,
+  TLS_REFUSED: UNUSABLE,
+  UNUSABLE_DATABASE: UNUSABLE,
+  NOT_CONNECTED: means('unreachable', 'No connection to PostgreSQL can be opened'),
+  SEND_QUEUE_FULL: means('busy', 'PostgreSQL does not read what it is sent'),
+  INVALID_PARAMETER: means('refused', 'A parameter is not what its statement declares'),
+  '25006': means('unreachable', 'The server is a standby that only reads'),
+  '26000': means('stale', 'A prepared statement was thrown away'),
+  // It must not be run again as others of its class are.
+  '40003': means('unreachable', 'Whether the statement was completed is unknown'),
+  // No schema change ends it: an administrator has to act.
+  '42501': means('refused', 'The role lacks a privilege'),
+  '53300': means('unreachable', 'PostgreSQL has no connections left'),
+  [LOCK_NOT_AVAILABLE]: means('busy', 'Another session holds a lock'),
+  '57014': means('busy', 'The statement timed out, or was cancelled by an administrator'),
 }
 
 /** By the first two characters of an SQLSTATE; classes that are not here are `refused`. */
-const FAILURE_OF_CLASS: Readonly<Record<string, Failure>> = {
-  '08': 'unreachable',
-  // A password that was changed, a role or a database that is gone.
-  '28': 'unreachable',
-  '3D': 'unreachable',
-  '40': 'retryable',
-  // Insufficient resources: memory, disk.
-  '53': 'busy',
-  // Errors outside PostgreSQL: a disk that fails.
-  '58': 'busy',
+export const MEANING_OF_CLASS: Readonly<Record<string, Meaning>> = {
+  '08': means('unreachable', 'PostgreSQL or a pooler reports a broken connection'),
+  '0A': means('stale', 'A plan no longer fits the schema'),
+  // A password that was changed, a role that is gone.
+  '28': means('unreachable', 'PostgreSQL does not accept the role or its password'),
+  '3D': means('unreachable', 'The database does not exist'),
+  '3F': SCHEMA,
+  '40': means('retryable', 'The statement conflicted with another one'),
+  // Every text was parsed when its connection was opened, so it is the schema that is another by now.
+  '42': SCHEMA,
+  '53': means('busy', 'PostgreSQL lacks memory, disk or another resource'),
+  '55': means('busy', 'An object is in use or not in the state that is needed'),
+  '57': means('unreachable', 'PostgreSQL shuts down, starts up or was told to end the session'),
+  '58': means('busy', 'The operating system failed PostgreSQL'),
 }
+
+const REFUSED = means('refused', 'PostgreSQL refused the statement')
+/** A type or a table that a plan refers to has been made anew: PostgreSQL has no code of its own for it. */
+const INTERNAL_ERROR = 'XX000'
+const GONE = /^cache lookup failed|^could not open relation/
 
 /** What a failure means, or `undefined` when it does not come from the database. */
 export function classify(error: unknown): Failure | undefined {
+  return meaningOf(error)?.failure
+}
+
+/** The same, with words. */
+export function meaningOf(error: unknown): Meaning | undefined {
   const code = codeOf(error)
-  const known = FAILURE_OF_CODE[code]
-  if (known) return known
-  return isPostgresError(error) ? (FAILURE_OF_CLASS[code.slice(0, 2)] ?? 'refused') : undefined
+  const known = MEANING_OF_CODE[code]
+  if (known || !isPostgresError(error)) return known
+  if (code === INTERNAL_ERROR && GONE.test(error.message)) return SCHEMA
+  const meaning = MEANING_OF_CLASS[code.slice(0, 2)] ?? REFUSED
+  // What a function does wrong, of a trigger perhaps, was not parsed before, and no other connection does it better.
+  return meaning === SCHEMA && error.where ? REFUSED : meaning
 }
 
 /**
@@ -121,9 +152,10 @@ export function classify(error: unknown): Failure | undefined {
  * when it is run alone.
  */
 export function isRefusal(error: unknown): boolean {
-  if (!isPostgresError(error) || isStale(error)) return false
+  if (!isPostgresError(error)) return false
   const failure = classify(error)
-  return failure === 'refused' || failure === 'retryable' || error.code === LOCK_NOT_AVAILABLE
+  if (failure === 'refused' || failure === 'retryable' || failure === 'stale') return true
+  return error.code === LOCK_NOT_AVAILABLE
 }
 
 /** The error to hand to a caller: the violation where `violations` knows the constraint, else the error itself. */
@@ -136,30 +168,28 @@ export function explainViolation(
   return violation && constraint ? new ViolationError(violation, constraint, error) : error
 }
 
-/**
- * What PostgreSQL said about this connection and not about the statement: a plan that a change of the schema made stale, a
- * prepared statement that somebody has thrown away.
- */
-const STALE_CODES = new Set(['0A000', '26000', '42704'])
-/** A type or a table that a plan refers to has been made anew: PostgreSQL has no code of its own for it. */
-const INTERNAL_ERROR = 'XX000'
-const GONE = /^cache lookup failed|^could not open relation/
-
-/** True when the statement changed nothing, and can succeed on another connection. */
-export function isStale(error: unknown): boolean {
+/** True when PostgreSQL has said it of the connection: another one may do better, and this one must not go on. */
+export function isOfConnection(error: unknown): boolean {
   if (!isPostgresError(error)) return false
-  return STALE_CODES.has(error.code) || (error.code === INTERNAL_ERROR && GONE.test(error.message))
+  const failure = classify(error)
+  return failure === 'stale' || failure === 'unreachable'
 }
 
 /**
- * What a log line may say about a driver error. `detail`, `where`, parameters and the text of data exceptions
- * (SQLSTATE class 22) can quote what a user sent, so they stay out.
+ * What a log line may say about a failure that is expected to happen. `detail`, `where`, parameters and the text of data
+ * exceptions (SQLSTATE class 22) can quote what a user sent, so they stay out; stacks would only say where we wait.
  */
 export function describeError(error: unknown): Record<string, unknown> | undefined {
-  if (!isPostgresError(error)) return undefined
-  const { code, severity, constraint_name, table_name, column_name, routine, message } = error
-  const text = code.startsWith('22') ? 'Data exception' : message
-  return { message: text, code, severity, constraint_name, table_name, column_name, routine }
+  const { failure, words: meaning } = meaningOf(error) ?? {}
+  if (isPostgresError(error)) {
+    const { code, severity, constraint_name, table_name, column_name, routine, message } = error
+    const text = code.startsWith('22') ? 'Data exception' : message
+    const names = { constraint_name, table_name, column_name, routine }
+    return { message: text, meaning, code, severity, ...names }
+  }
+  if (!(error instanceof Error) || failure !== 'unreachable') return undefined
+  const { message, cause } = error
+  return { message, meaning, code: codeOf(error), cause: describeError(cause) }
 }
 
 function codeOf(error: unknown): string {

@@ -1,27 +1,35 @@
-// Runs in the first listeners of a start, and in the command `migrate`.
+// Runs in the process that the user started: at a start of the service, and in the command `migrate`.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Address } from './address.ts'
 import { openClient } from './driver/client.ts'
 import { classify, describeError, isRefusal } from './failures.ts'
 
 /** Key of the advisory lock; any constant does, as long as every node of every version uses it. */
 const LOCK_KEY = 7_461_736_101
 const RETRY_DELAY_MS = 250
+/** Longest time in one queue for a lock: then it queues again, so that whoever waits behind it gets a turn. */
+const LOCK_WAIT_MS_MAX = 30_000
 const FILE_NAME = /^\d{4}_\w+\.sql$/
 const NUMBER_LENGTH = 4
 
 type Sql = ReturnType<typeof openClient>
 
 export interface MigrateOptions {
-  url: string
+  address: Address
   /** Folder of `NNNN_name.sql` files, applied in the order of their names. They neither begin nor end transactions. */
   folder: string
-  /** Longest wait for PostgreSQL to answer and for another node to finish, in milliseconds. */
+  /** Longest wait for PostgreSQL to answer and for another node to finish, in milliseconds; 0 for no limit. */
   timeoutMs: number
   /** Ends the wait at once; a file that PostgreSQL is working on is still applied as a whole or not at all. */
   signal?: AbortSignal
   onApplied(name: string): void
+  /** Called with each failure that it waits out: PostgreSQL cannot be reached, or has no time or no lock. */
+  onWaiting?(error: unknown): void
+  /** Called whenever PostgreSQL has answered for the first time after a failure, or at all. */
+  onReached?(): void
 }
 
 /**
@@ -29,27 +37,34 @@ export interface MigrateOptions {
  * start together apply each file once. Refuses to go on when an applied file was edited or is missing.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
-  const deadline = Date.now() + options.timeoutMs
+  const deadline = Date.now() + (options.timeoutMs || Number.POSITIVE_INFINITY)
+  // Outside of the attempts: no wait makes a folder readable.
+  const files = readFiles(options.folder)
   for (;;) {
     options.signal?.throwIfAborted()
     try {
-      await migrateOnce(options, deadline)
+      await migrateOnce(options, files, deadline)
       return
     } catch (error) {
       options.signal?.throwIfAborted()
       if (!isTransient(error)) throw error
       if (Date.now() > deadline) {
+        if (classify(error) === undefined) throw error
         throw new Error(`Cannot reach PostgreSQL within ${options.timeoutMs} ms`, { cause: error })
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY_MS))
+      options.onWaiting?.(error)
+      await delay(RETRY_DELAY_MS, undefined, options.signal ? { signal: options.signal } : {})
     }
   }
 }
 
-async function migrateOnce(options: MigrateOptions, deadline: number): Promise<void> {
-  const files = readFiles(options.folder)
-  const patienceMs = Math.max(1000, deadline - Date.now())
-  const sql = openClient(options.url, {
+async function migrateOnce(
+  options: MigrateOptions,
+  files: readonly MigrationFile[],
+  deadline: number,
+): Promise<void> {
+  const patienceMs = Math.min(Math.max(1000, deadline - Date.now()), LOCK_WAIT_MS_MAX)
+  const sql = openClient(options.address, {
     max: 1,
     connectTimeoutMs: Math.min(patienceMs, 5000),
     parameters: { application_name: 'taskapi migrate' },
@@ -58,7 +73,9 @@ async function migrateOnce(options: MigrateOptions, deadline: number): Promise<v
   options.signal?.addEventListener('abort', cutOff)
   try {
     // Most starts read a few rows and end here: they need no lock, and no right to create anything.
-    if (listPending(files, await readRecords(sql)).length === 0) return
+    const records = await readRecords(sql)
+    options.onReached?.()
+    if (listPending(files, records).length === 0) return
     for (;;) {
       const name = await applyNext(sql, files, patienceMs)
       if (name === undefined) return
@@ -180,7 +197,8 @@ function hash(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
+/** A refusal is wrapped together with the step that it refused: that of a lock passes, any other does not. */
 function isTransient(error: unknown): boolean {
-  const failure = classify(error)
+  const failure = classify(error) ?? classify(error instanceof Error ? error.cause : undefined)
   return failure === 'unreachable' || failure === 'busy'
 }

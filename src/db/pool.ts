@@ -1,9 +1,10 @@
 // Runs in listeners. The connections of one listener: few, each with a purpose, and disposable. Whatever is not a clean
 // answer or a clean refusal destroys its connection; another is opened, settled, warmed, and only then used.
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Answer, Carrier } from './batch.ts'
-import { classify, isStale } from './failures.ts'
+import type { Carrier, Work } from './batch.ts'
+import { classify, isOfConnection } from './failures.ts'
 import type { Parameter, Purpose, Statement } from './operation.ts'
+import { checkCarrier } from './probe.ts'
 import { type Open, type PoolEvent, Slot } from './slot.ts'
 import { ConnectionError } from './wire/error.ts'
 
@@ -21,8 +22,11 @@ export interface PoolOptions {
 export interface Pool extends Carrier {
   /** Resolves once every connection is ready, or once one could not be opened: false. They are opened all the same. */
   start(): Promise<boolean>
-  /** True when there is a connection for every purpose and each answers within `timeoutMs`. Never rejects. */
-  ping(timeoutMs: number): Promise<boolean>
+  /**
+   * Resolves when a request would be served: there is a connection for every purpose, and each that is in use runs a
+   * prepared statement within `timeoutMs` and can write. Rejects with the reason why not.
+   */
+  check(timeoutMs: number): Promise<void>
   /** Lets statements in flight finish for `timeoutMs`, then cuts them off. */
   close(timeoutMs: number): Promise<void>
 }
@@ -68,27 +72,56 @@ class ConnectionPool implements Pool {
     return this.#started.promise
   }
 
-  async run(
-    statement: Statement,
-    parameters: readonly Parameter[],
-    answer: Answer,
-    deadlineMs: number,
-  ): Promise<void> {
+  async run(statement: Statement, work: Work): Promise<void> {
     for (let again = 0; ; again += 1) {
-      const slot = this.#pick(statement.purpose) ?? (await this.#whenReady(statement, deadlineMs))
-      const failure = await this.#runOn(slot, statement, parameters, answer)
+      const slot =
+        this.#pick(statement.purpose) ?? (await this.#whenReady(statement, work.deadlineMs))
+      const parameters = work.begin()
+      if (!parameters) return
+      const failure = await this.#runOn(slot, statement, parameters, work)
       if (!failure) return
       const { error, sent } = failure
-      if (again >= AGAIN_MAX || performance.now() >= deadlineMs) throw error
+      if (again >= AGAIN_MAX || performance.now() >= work.deadlineMs) throw error
       if (!mayRunAgain(statement, error, sent)) throw error
-      answer.restart()
     }
   }
 
-  async ping(timeoutMs: number): Promise<boolean> {
-    const slots = PURPOSES.map((purpose) => this.#pick(purpose))
-    const answers = slots.map(async (slot) => slot?.ping(timeoutMs))
-    return (await Promise.all(answers)).every(Boolean)
+  async check(timeoutMs: number): Promise<void> {
+    const over = new AbortController()
+    const late = delay(timeoutMs, undefined, { signal: over.signal, ref: false }).then(() => {
+      throw new ConnectionError('ETIMEDOUT', 'A connection does not answer')
+    })
+    try {
+      await Promise.race([this.#check(performance.now() + timeoutMs), late])
+    } finally {
+      late.catch(() => undefined)
+      over.abort()
+    }
+  }
+
+  /** A connection that is lost meanwhile, and replaced in time, is as good as for a request. */
+  async #check(deadlineMs: number): Promise<void> {
+    for (let again = 0; ; again += 1) {
+      await Promise.all(PURPOSES.map((purpose) => this.#whenReady({ purpose }, deadlineMs)))
+      const used = this.#slots.filter(({ state }) => state === 'ready')
+      const checks = used.map((slot) => checkCarrier(this.#carrierOf(slot), deadlineMs))
+      const outcomes = await Promise.allSettled(checks)
+      const failure = outcomes.find((outcome) => outcome.status === 'rejected')
+      if (!failure) return
+      const lost = used.some(({ state }) => state !== 'ready')
+      if (!lost || again >= AGAIN_MAX) throw failure.reason
+    }
+  }
+
+  /** Runs statements on this slot, whatever their purpose, and nowhere else. */
+  #carrierOf(slot: Slot): Carrier {
+    return {
+      run: async (statement, work) => {
+        const parameters = work.begin()
+        const failure = parameters && (await this.#runOn(slot, statement, parameters, work))
+        if (failure) throw failure.error
+      },
+    }
   }
 
   async close(timeoutMs: number): Promise<void> {
@@ -120,7 +153,7 @@ class ConnectionPool implements Pool {
   }
 
   /** Waits for a connection: until the deadline, but not long once it is known that none can be opened. */
-  async #whenReady({ purpose }: Statement, deadlineMs: number): Promise<Slot> {
+  async #whenReady({ purpose }: Pick<Statement, 'purpose'>, deadlineMs: number): Promise<Slot> {
     const startedAtMs = performance.now()
     for (;;) {
       const slot = this.#pick(purpose)
@@ -129,8 +162,9 @@ class ConnectionPool implements Pool {
       const outage = this.#outage()
       const untilMs = outage ? startedAtMs + OUTAGE_PATIENCE_MS : deadlineMs
       const patienceMs = Math.min(untilMs, deadlineMs) - performance.now()
+      // Whatever kept it from being opened, a statement that is refused perhaps, the caller was not refused.
       if (patienceMs <= 0) {
-        throw outage ?? new ConnectionError('CONNECT_TIMEOUT', 'No connection in time')
+        throw new ConnectionError('NOT_CONNECTED', 'No connection to PostgreSQL', outage)
       }
       await this.#nextChange(patienceMs)
     }
@@ -175,18 +209,17 @@ class ConnectionPool implements Pool {
     slot: Slot,
     statement: Statement,
     parameters: readonly Parameter[],
-    answer: Answer,
+    work: Work,
   ): Promise<{ error: Error; sent: boolean } | undefined> {
     const { connection } = slot
     if (!connection) return Promise.resolve({ error: closedError(), sent: false })
     slot.usedAtMs = performance.now()
     return new Promise((resolve) => {
       connection.execute(statement, parameters, {
-        row: (bytes, fields) => answer.row(bytes, fields),
+        row: (bytes, fields) => work.row(bytes, fields),
         done: () => {
           try {
-            answer.end()
-            slot.useful = true
+            work.end()
             resolve(undefined)
           } catch (error) {
             connection.destroy(error as Error)
@@ -194,8 +227,7 @@ class ConnectionPool implements Pool {
           }
         },
         failed: (error, sent) => {
-          // Every statement of this connection may be stale, or thrown away.
-          if (isStale(error)) slot.retire(error)
+          if (isOfConnection(error)) slot.retire(error)
           resolve({ error, sent })
         },
       })
@@ -229,8 +261,9 @@ function lessBusy(best: Slot | undefined, slot: Slot): Slot {
 
 /** Reads change nothing, and a statement that was not sent did not either. What PostgreSQL gave up changed nothing. */
 function mayRunAgain(statement: Statement, error: Error, sent: boolean): boolean {
-  if (isStale(error) || classify(error) === 'retryable') return true
-  return classify(error) === 'unreachable' && (!sent || statement.purpose === 'read')
+  const failure = classify(error)
+  if (failure === 'stale' || failure === 'retryable') return true
+  return failure === 'unreachable' && (!sent || statement.purpose === 'read')
 }
 
 function closedError(): ConnectionError {

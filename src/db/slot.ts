@@ -68,8 +68,7 @@ export class Slot {
   failures = 0
   /** Why the last of them failed. */
   failure: Error | undefined
-  /** Whether this connection has given an answer. */
-  useful = false
+  #readyAtMs = 0
   readonly #options: SlotOptions
 
   constructor(options: SlotOptions) {
@@ -89,8 +88,9 @@ export class Slot {
         const error = await this.#live()
         if (signal.aborted) return
         onEvent({ type: error instanceof AnswerMismatchError ? 'mismatch' : 'lost', error })
-        // One that has answered is replaced at once.
-        this.failures = this.useful ? 0 : this.failures + 1
+        // One that has lasted is replaced at once; of a server that lets nothing last not much is asked.
+        const lastedMs = performance.now() - this.#readyAtMs
+        this.failures = lastedMs >= BACKOFF_MS_MAX ? 0 : this.failures + 1
       } catch (error) {
         if (signal.aborted) return
         this.failures += 1
@@ -107,21 +107,33 @@ export class Slot {
 
   /** One connection from its opening to its end; resolves with why it ended, rejects when it could not be opened. */
   async #live(): Promise<Error> {
+    const { open, signal } = this.#options
     const closed = Promise.withResolvers<Error>()
-    this.useful = false
-    this.connection = await this.#options.open({
+    let ended = false
+    const connection = await open({
       onWarming: () => this.#become('warming'),
       // At once: the calls that fail with it must not be run on it again.
       onClosed: (error) => {
+        ended = true
         this.connection = undefined
         this.#become('connecting')
         closed.resolve(error)
       },
-      signal: this.#options.signal,
+      signal,
     })
-    this.usedAtMs = performance.now()
+    // PostgreSQL may end it together with its last answer, and the pool while it is being opened.
+    if (ended) throw await closed.promise
+    if (signal.aborted) {
+      connection.end()
+      return closed.promise
+    }
+    this.connection = connection
+    this.#readyAtMs = performance.now()
+    this.usedAtMs = this.#readyAtMs
     this.failure = undefined
     this.#become('ready')
+    // The pool that has closed meanwhile did not know of it.
+    if (this.#options.signal.aborted) this.connection?.end()
     return closed.promise
   }
 
@@ -157,8 +169,8 @@ export class Slot {
   }
 }
 
-/** The waits between attempts double up to a second, and differ by chance. */
+/** The waits between attempts double up to a second, and are longer by chance, so that listeners do not keep step. */
 function backoffMs(failures: number): number {
   const full = Math.min(BACKOFF_MS_FIRST * 2 ** (failures - 1), BACKOFF_MS_MAX)
-  return full * (0.5 + Math.random() / 2)
+  return full * (1 + Math.random() / 2)
 }

@@ -44,9 +44,10 @@ const operations = {
     name: 'find_credentials',
     purpose: 'read',
     parameters: { email: 'text' },
-    lookup: { index: 'users_email_key', by: ['lower(email)'] },
+    lookup: { index: 'users_email_ascii_key', by: ['lower((email)::text)'] },
     text: ({ email }) => `
-      select id, email::text, created_at, password_hash::text from users where lower(email) = lower(${email})`,
+      select id, email::text, created_at, password_hash::text from users
+      where lower(email collate "C") = lower(${email} collate "C")`,
     columns: CREDENTIALS,
     reading: firstRow<Credentials>(CREDENTIALS),
   }),

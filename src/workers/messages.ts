@@ -1,17 +1,41 @@
 // The messages between processes and between threads. Loads nothing.
 
-/** Supervisor to listener. `refuse` to all comes before `drain` to any. */
-export type SupervisorMessage = { type: 'refuse' } | { type: 'drain' }
+/**
+ * What a start knows of the database: `migrated` is final. Until then listeners open no connection of their own.
+ */
+export type DatabaseState = 'unreachable' | 'migrating' | 'migrated'
 
-/** Listener to supervisor: it now accepts connections, or no longer does. */
-export type ListenerMessage = { type: 'listening' } | { type: 'refusing' }
+/** Supervisor to listener. `refuse` to all comes before `drain` to any. */
+export type SupervisorMessage =
+  | { type: 'refuse' }
+  | { type: 'drain' }
+  | { type: 'database'; state: DatabaseState }
+  /** Whether all listeners but the receiver are ready, as far as they have reported. */
+  | { type: 'others'; ready: boolean }
+
+/**
+ * Listener to supervisor: it now accepts connections, has tried to open its own to the database, or no longer accepts
+ * connections.
+ */
+export type ListenerMessage =
+  | { type: 'listening' }
+  | { type: 'usable' }
+  | { type: 'refusing' }
+  /** Its event loop turns. */
+  | { type: 'beat' }
+  /** Its readiness has changed, or is known for the first time. */
+  | { type: 'readiness'; ready: boolean }
 
 /** Listener to hash thread. */
 export type PasswordTask =
   | { type: 'hash'; password: string }
   | { type: 'verify'; hash: string; password: string }
 
+/** Interval of a listener's beats. */
+export const BEAT_MS = 2000
+/** A listener that was not heard for this long has stopped working. */
+export const SILENCE_MS_MAX = 10_000
 /** Argument with which the service's entry becomes a listener. */
 export const LISTENER_ROLE = 'listener'
-/** Argument of a listener that applies pending migrations before it listens: given at a start, not to replacements. */
-export const MIGRATES = 'migrates'
+/** Argument of a listener that replaces another when the database is migrated: it connects to it before it listens. */
+export const MIGRATED = 'migrated'

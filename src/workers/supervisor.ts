@@ -1,31 +1,34 @@
-// Runs in the supervisor process. Keeps the wanted number of listener processes alive.
-import { type ChildProcess, fork } from 'node:child_process'
-import type { ListenerMessage, SupervisorMessage } from './messages.ts'
+// Runs in the supervisor process. Keeps the wanted number of listener processes alive, and none that has stopped responding.
+import {
+  type DatabaseState,
+  type ListenerMessage,
+  MIGRATED,
+  type SupervisorMessage,
+} from './messages.ts'
+import { type Command, type End, Slot } from './slot.ts'
 
-const BACKOFF_MS_MIN = 100
-const BACKOFF_MS_MAX = 10_000
-/** A listener that lived this long did not fail at its start, so its replacement starts at once. */
-const STABLE_MS = 10_000
+/** Least time between two starts that are early because no listener is left. */
+const RESCUE_INTERVAL_MS = 500
+/** Checks in a row without a message after which a listener does not respond. */
+const SILENT_CHECKS_MAX = 5
+/** The same before it listens: loading modules keeps its event loop busy. */
+const STARTING_SILENT_CHECKS_MAX = 15
 /** How much longer than its drain deadline a listener may take before it is killed. */
 const KILL_GRACE_MS = 2000
 /** How long the others wait for a listener that does not report that it refuses connections. */
 const REFUSE_GRACE_MS = 1000
 
-export interface SupervisorOptions {
-  /** Module that a listener process runs. */
-  entry: string
-  arguments: string[]
-  /** Further arguments of the first listeners; their replacements do not get them. */
-  startArguments: string[]
-  /** Options of Node for every listener, on top of this process' own. */
-  execArguments: string[]
-  env: NodeJS.ProcessEnv
+export interface SupervisorOptions extends Command {
   listeners: number
+  /** How long a listener may send nothing before it is killed; several times the interval of its beats. */
+  silenceMsMax: number
   /** Time that a listener lets pass before it refuses connections. */
   drainDelayMs: number
   /** Time that its drain may take after that. */
   shutdownTimeoutMs: number
   onReplaced(event: { listener_pid: number | undefined; reason: string; delay_ms: number }): void
+  /** The event loop of a listener does not turn; the listener is killed, and then replaced. */
+  onSilent(event: { listener_pid: number | undefined; silent_ms: number }): void
   /** A listener sent a message that is not in `messages.ts`; it was ignored. */
   onUnexpected(event: { listener_pid: number | undefined; type: unknown }): void
 }
@@ -33,27 +36,49 @@ export interface SupervisorOptions {
 /** In this order. */
 type State = 'starting' | 'running' | 'draining'
 
-/** Starts the listeners; each that dies later is replaced, after a delay that grows while they keep dying. */
+/** Starts the listeners. Each that dies later is replaced: at once, or after a delay when its start failed repeatedly. */
 export class Supervisor {
   readonly #options: SupervisorOptions
-  readonly #children = new Set<ChildProcess>()
-  readonly #listening = new Set<ChildProcess>()
-  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #slots: Slot[]
   readonly #start = Promise.withResolvers<void>()
+  readonly #use = Promise.withResolvers<void>()
   readonly #refused = Promise.withResolvers<void>()
   readonly #drained = Promise.withResolvers<boolean>()
+  readonly #checkMs: number
+  readonly #checks: NodeJS.Timeout
+  #checkedAtMs = performance.now()
+  #rescueAtMs = Number.NEGATIVE_INFINITY
   #state: State = 'starting'
+  #database: DatabaseState | undefined
   #clean = true
-  #failures = 0
 
   constructor(options: SupervisorOptions) {
     this.#options = options
-    for (let count = 0; count < options.listeners; count += 1) this.#spawn()
+    this.#slots = Array.from({ length: options.listeners }, () => {
+      return new Slot({
+        onMessage: (slot, message) => this.#receive(slot, message),
+        onEnd: (slot, end) => this.#ended(slot, end),
+      })
+    })
+    this.#checkMs = options.silenceMsMax / SILENT_CHECKS_MAX
+    this.#checks = setInterval(() => this.#checkSilence(), this.#checkMs).unref()
+    for (const slot of this.#slots) this.#spawn(slot)
   }
 
   /** Resolves once every listener accepts connections; rejects when one ends, or a stop comes, before that. */
   get started(): Promise<void> {
     return this.#start.promise
+  }
+
+  /** Resolves once every listener has tried to open its connections to the database. */
+  get usable(): Promise<void> {
+    return this.#use.promise
+  }
+
+  /** Reports the state of the database to every listener, and to each that is started later. */
+  reportDatabase(state: DatabaseState): void {
+    this.#database = state
+    this.#send({ type: 'database', state })
   }
 
   /**
@@ -71,7 +96,7 @@ export class Supervisor {
     this.#checkRefused()
     await this.#refused.promise
     this.#send({ type: 'drain' })
-    if (this.#children.size === 0) this.#drained.resolve(this.#clean)
+    this.#checkDrained()
     const clean = await this.#drained.promise
     clearTimeout(deadline)
     clearTimeout(impatience)
@@ -81,47 +106,52 @@ export class Supervisor {
   /** Kills the listeners that are left. */
   terminate(): void {
     this.#become('draining')
-    for (const child of this.#children) child.kill('SIGKILL')
+    for (const slot of this.#slots) slot.kill()
   }
 
-  #spawn(): void {
-    const { entry, arguments: always, startArguments, execArguments, env } = this.#options
-    const args = this.#state === 'starting' ? [...always, ...startArguments] : always
-    const child = fork(entry, args, {
-      env,
-      execArgv: [...process.execArgv, ...execArguments],
-      serialization: 'json',
-    })
-    const bornAt = Date.now()
-    this.#children.add(child)
-    child.on('message', (message) => this.#receive(child, message as ListenerMessage | null))
-    child.on('error', (error) => this.#start.reject(error))
-    child.once('exit', (code, signal) => {
-      this.#children.delete(child)
-      this.#listening.delete(child)
-      this.#checkRefused()
-      this.#ended(child, signal ?? `exit code ${code}`, Date.now() - bornAt)
-    })
+  #spawn(slot: Slot): void {
+    const { arguments: words } = this.#options
+    const migrated = this.#database === 'migrated'
+    slot.start({ ...this.#options, arguments: migrated ? [...words, MIGRATED] : words })
+    if (this.#database && !migrated) slot.send({ type: 'database', state: this.#database })
   }
 
   #send(message: SupervisorMessage): void {
-    for (const child of this.#children) if (child.connected) child.send(message)
+    for (const slot of this.#slots) slot.send(message)
   }
 
-  /** Nothing enforces the type: a message can be any JSON value. */
-  #receive(child: ChildProcess, message: ListenerMessage | null): void {
+  /** Reports to every listener whether the others are ready. One that has died, or was never ready yet, does not count. */
+  #reportOthers(): void {
+    const unready = this.#slots.filter(({ unready: is }) => is)
+    for (const slot of this.#slots) {
+      slot.send({ type: 'others', ready: unready.every((other) => other === slot) })
+    }
+  }
+
+  #receive(slot: Slot, message: ListenerMessage | null): void {
     const type = message?.type
     switch (type) {
       case 'listening':
-        this.#listening.add(child)
-        if (this.#listening.size === this.#options.listeners) this.#become('running')
+        slot.listens()
+        if (this.#slots.every(({ state }) => state === 'listening')) this.#become('running')
+        break
+      case 'beat':
+        break
+      case 'usable':
+        slot.usable = true
+        this.#reportOthers()
+        if (this.#slots.every(({ usable }) => usable)) this.#use.resolve()
+        break
+      case 'readiness':
+        slot.unready = message?.ready !== true
+        this.#reportOthers()
         break
       case 'refusing':
-        this.#listening.delete(child)
+        slot.state = 'refusing'
         this.#checkRefused()
         break
       default:
-        this.#options.onUnexpected({ listener_pid: child.pid, type: type satisfies undefined })
+        this.#options.onUnexpected({ listener_pid: slot.pid, type: type satisfies undefined })
     }
   }
 
@@ -132,44 +162,76 @@ export class Supervisor {
     if (next === 'running') {
       this.#start.resolve()
     } else {
-      for (const timer of this.#timers) clearTimeout(timer)
+      clearInterval(this.#checks)
+      for (const slot of this.#slots) slot.cancel()
       // Has no effect when the start is over.
       this.#start.reject(new Error('Stopped while starting'))
     }
   }
 
   #checkRefused(): void {
-    if (this.#state === 'draining' && this.#listening.size === 0) this.#refused.resolve()
+    if (this.#state !== 'draining') return
+    if (this.#slots.every(({ state }) => state !== 'listening')) this.#refused.resolve()
   }
 
-  #ended(child: ChildProcess, reason: string, ageMs: number): void {
+  #checkDrained(): void {
+    if (this.#slots.every(({ state }) => state === 'empty')) this.#drained.resolve(this.#clean)
+  }
+
+  #ended(slot: Slot, end: End): void {
+    this.#reportOthers()
     switch (this.#state) {
       case 'draining':
-        this.#clean &&= child.exitCode === 0
-        if (this.#children.size === 0) this.#drained.resolve(this.#clean)
+        this.#clean &&= end.clean
+        this.#checkRefused()
+        this.#checkDrained()
         break
       case 'starting':
-        this.#start.reject(new Error(`Listener ended while starting (${reason})`))
+        this.#start.reject(new Error(`Listener ended while starting (${end.reason})`))
         break
       case 'running':
-        this.#failures = ageMs > STABLE_MS ? 0 : this.#failures + 1
-        this.#replace(child, reason)
+        this.#replace(slot, end)
         break
     }
   }
 
-  #replace(child: ChildProcess, reason: string): void {
-    const delayMs = backoffMs(this.#failures)
-    this.#options.onReplaced({ listener_pid: child.pid, reason, delay_ms: delayMs })
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
-      this.#spawn()
-    }, delayMs)
-    this.#timers.add(timer)
+  #replace(slot: Slot, { pid, reason }: End): void {
+    const now = performance.now()
+    slot.plan(now + slot.delayMs(reason), () => this.#spawn(slot))
+    this.#rescue(now)
+    const delayMs = Math.round(slot.dueAtMs - now)
+    this.#options.onReplaced({ listener_pid: pid, reason, delay_ms: delayMs })
+  }
+
+  /** Without any listener, the next start does not wait for its turn, but for the last early start to be a while ago. */
+  #rescue(now: number): void {
+    if (this.#slots.some(({ state }) => state !== 'empty')) return
+    const next = this.#slots.reduce((first, slot) => (slot.dueAtMs < first.dueAtMs ? slot : first))
+    const early = Math.max(now, this.#rescueAtMs + RESCUE_INTERVAL_MS)
+    if (next.dueAtMs <= early) return
+    this.#rescueAtMs = early
+    next.plan(early, () => this.#spawn(next))
+  }
+
+  /**
+   * Kills a listener that has sent nothing for too long: one per check, because when all are silent the machine may be
+   * the cause. A check that is late says that this process did not run either (the machine slept, the whole group was
+   * stopped, others took the CPUs), so what was not heard until then does not count.
+   */
+  #checkSilence(): void {
+    const now = performance.now()
+    const late = now - this.#checkedAtMs > 1.5 * this.#checkMs
+    this.#checkedAtMs = now
+    for (const slot of this.#slots) slot.silentChecks = late ? 0 : slot.silentChecks + 1
+    const silent = this.#slots.find(isSilent)
+    if (!silent) return
+    const silentMs = Math.round(silent.silentChecks * this.#checkMs)
+    this.#options.onSilent({ listener_pid: silent.pid, silent_ms: silentMs })
+    silent.kill()
   }
 }
 
-/** No delay after the first early death, then a delay that doubles each time. */
-function backoffMs(failures: number): number {
-  return failures <= 1 ? 0 : Math.min(BACKOFF_MS_MIN * 2 ** (failures - 2), BACKOFF_MS_MAX)
+function isSilent({ state, silentChecks }: Slot): boolean {
+  if (state === 'starting') return silentChecks > STARTING_SILENT_CHECKS_MAX
+  return state === 'listening' && silentChecks > SILENT_CHECKS_MAX
 }

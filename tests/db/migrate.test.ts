@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { readAddress } from '../../src/db/address.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { eventually } from '../support/client.ts'
 import { createDatabase, MIGRATIONS, type TestDatabase } from '../support/database.ts'
@@ -36,7 +37,7 @@ interface Run {
 async function run({ from = folder, url = database.url, ...rest }: Run = {}): Promise<string[]> {
   const applied: string[] = []
   const onApplied = (name: string) => applied.push(name)
-  await migrate({ url, folder: from, timeoutMs: 20_000, onApplied, ...rest })
+  await migrate({ address: readAddress(url), folder: from, timeoutMs: 20_000, onApplied, ...rest })
   return applied
 }
 
@@ -97,7 +98,10 @@ test('a database that an earlier version migrated gets only what is new', async 
     '0001_users_and_tasks',
     'b163b3e85ed853da092a5a0ffb1a676fe5a242575a4a9264e6de9abcdc3f812e',
   )
-  expect(await run({ from: MIGRATIONS })).toEqual(['0002_updated_at_increases'])
+  expect(await run({ from: MIGRATIONS })).toEqual([
+    '0002_updated_at_increases',
+    '0003_email_case_is_ascii',
+  ])
   expect(await run({ from: MIGRATIONS })).toEqual([])
 })
 

@@ -105,6 +105,24 @@ test('a read does not wait behind a write that waits for a lock', async () => {
   await pool.close(1000)
 })
 
+test.each(['wire', 'postgres'])(
+  'a pool of %s that closes while its connections are being opened comes to its end',
+  async (client) => {
+    for (let waitMs = 0; waitMs < 30; waitMs += 1) {
+      const pool = openTestPool(database.url, { connections: 3, client })
+      await new Promise((resolve) => setTimeout(resolve, waitMs))
+      await pool.close(100)
+    }
+    await eventually('no connection', async () => {
+      const [row] = await database.query<{ count: number }>(
+        `select count(*)::int from pg_stat_activity
+         where datname = current_database() and application_name = 'taskapi test'`,
+      )
+      return row?.count === 0
+    })
+  },
+)
+
 test('two listeners that change the same rows in other orders do not block each other for good', async () => {
   const pools = [openTestPool(database.url), openTestPool(database.url)]
   const clients = pools.map((pool) =>

@@ -1,5 +1,6 @@
 // What the database sees to by itself.
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -26,7 +27,7 @@ test('each change of a row has a later time, whichever transaction started first
     update tasks set title = title || '!' where user_id = '${USER}'
     returning new.updated_at > old.updated_at as later`
   const everyLater = [{ later: true }, { later: true }]
-  const early = openClient(database.url, { max: 1, connectTimeoutMs: 5000 })
+  const early = openClient(readAddress(database.url), { max: 1, connectTimeoutMs: 5000 })
   await early.begin(async (transaction) => {
     await transaction`select now()`
     expect(await database.query(change)).toEqual(everyLater)
@@ -46,7 +47,7 @@ test('the database itself refuses what the service would', async () => {
   await expect(insert('title', "repeat('x', 201)")).rejects.toThrow('tasks_title_length')
   await expect(insert('title, status', "'x', 'open'")).rejects.toThrow('task_status')
   const twin = `insert into users (id, email, password_hash) values (gen_random_uuid(), 'A@B.C', 'x')`
-  await expect(database.query(twin)).rejects.toThrow('users_email_key')
+  await expect(database.query(twin)).rejects.toThrow('users_email_ascii_key')
 })
 
 test('the lists are read in index order', async () => {

@@ -21,7 +21,11 @@ export interface FaultProxy {
   url: string
   /** Connections that PostgreSQL has been asked for. */
   dials: number
+  /** Bytes that PostgreSQL has been sent. */
+  bytesSent: number
   set(mode: Mode): void
+  /** Loses what is sent in either direction over one of the open connections, the first being 0. */
+  swallowOne(index: number): void
   close(): Promise<void>
 }
 
@@ -31,6 +35,7 @@ export async function openProxy(databaseUrl: string): Promise<FaultProxy> {
   const targetPath = `${target.searchParams.get('host')}/.s.PGSQL.${port}`
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-proxy-'))
   const pairs = new Set<[Socket, Socket]>()
+  const swallowed = new Set<[Socket, Socket]>()
   let mode: Mode = 'pass'
   const url = new URL(databaseUrl)
   url.searchParams.set('host', folder)
@@ -45,15 +50,18 @@ export async function openProxy(databaseUrl: string): Promise<FaultProxy> {
     const upstream = connect(targetPath)
     const pair: [Socket, Socket] = [client, upstream]
     pairs.add(pair)
+    const isLost = (isAnswer: boolean) =>
+      mode === 'swallow' || (mode === 'mute' && isAnswer) || swallowed.has(pair)
     upstream.on('error', () => client.destroy())
     for (const [from, to] of [pair, [upstream, client]] as const) {
       from.on('data', (bytes) => {
-        if (mode !== 'swallow' && !(mode === 'mute' && from === upstream)) to.write(bytes)
+        if (from === client) proxy.bytesSent += bytes.length
+        if (!isLost(from === upstream)) to.write(bytes)
       })
       from.on('close', () => {
         pairs.delete(pair)
         // A network that loses bytes also loses the news of an end.
-        if (mode !== 'swallow' && mode !== 'mute') to.destroy()
+        if (!isLost(true)) to.destroy()
       })
     }
     if (mode === 'stall') for (const socket of pair) socket.pause()
@@ -63,6 +71,7 @@ export async function openProxy(databaseUrl: string): Promise<FaultProxy> {
   const proxy: FaultProxy = {
     url: url.href,
     dials: 0,
+    bytesSent: 0,
     set: (next) => {
       mode = next
       for (const pair of pairs) {
@@ -72,6 +81,11 @@ export async function openProxy(databaseUrl: string): Promise<FaultProxy> {
           else socket.resume()
         }
       }
+    },
+    swallowOne: (index) => {
+      const pair = [...pairs][index]
+      if (!pair) throw new Error(`There is no connection ${index}`)
+      swallowed.add(pair)
     },
     close: async () => {
       for (const pair of pairs) for (const socket of pair) socket.destroy()

@@ -57,8 +57,19 @@ export function scaled({ scale }: Stage, full: number, least: number): number {
   return Math.max(least, Math.round(full * scale))
 }
 
-/** A service with `listeners` listeners on its own port, or on `port`. */
+/** A service that is ready. */
 export async function startNode(
+  stage: Stage,
+  env: Record<string, string> = {},
+  url = stage.server.url,
+): Promise<TestService> {
+  const service = await startListening(stage, env, url)
+  await untilReady(service.url)
+  return service
+}
+
+/** A service that listens, with or without a database. */
+export async function startListening(
   stage: Stage,
   env: Record<string, string> = {},
   url = stage.server.url,

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
 import { type EmbeddedPostgres, startEmbedded } from '../../src/db/local/postgres.ts'
 import { isAlive, readPidFile } from '../../src/db/local/postmaster.ts'
@@ -36,8 +37,14 @@ export async function openServer(folder?: string): Promise<FaultServer> {
   const options = { folder: place, database: DATABASE, timeoutMs: START_MS_MAX, socketFolder }
   let postgres: EmbeddedPostgres | undefined = await startEmbedded(options)
   const { url } = postgres
-  await migrate({ url, folder: MIGRATIONS, timeoutMs: START_MS_MAX, onApplied: () => undefined })
-  const sql = openClient(url, { max: 1, connectTimeoutMs: 5000 })
+  const address = readAddress(url)
+  await migrate({
+    address,
+    folder: MIGRATIONS,
+    timeoutMs: START_MS_MAX,
+    onApplied: () => undefined,
+  })
+  const sql = openClient(address, { max: 1, connectTimeoutMs: 5000 })
   const pid = async () => (await readPidFile(join(place, 'postgres')))?.pid
 
   async function stop(): Promise<void> {

@@ -25,17 +25,25 @@ beforeAll(async () => {
 
 const UNREACHABLE = 'The database cannot be reached, try again later'
 const BUSY = 'The database is busy, try again later'
+const CHANGED = 'The database is being changed, try again later'
 const RETRYABLE = 'The change conflicted with another one, try again'
 
 describe.each([
   ['08006', 503, 'unavailable', UNREACHABLE],
   ['25006', 503, 'unavailable', UNREACHABLE],
+  ['26000', 503, 'unavailable', UNREACHABLE],
+  ['42P05', 503, 'unavailable', UNREACHABLE],
   ['40003', 503, 'unavailable', UNREACHABLE],
   ['53300', 503, 'unavailable', UNREACHABLE],
+  ['28P01', 503, 'unavailable', UNREACHABLE],
+  ['3D000', 503, 'unavailable', UNREACHABLE],
   ['57P03', 503, 'unavailable', UNREACHABLE],
+  ['0A000', 503, 'unavailable', CHANGED],
+  ['26000', 503, 'unavailable', CHANGED],
   ['53100', 503, 'unavailable', BUSY],
   ['53200', 503, 'unavailable', BUSY],
   ['53400', 503, 'unavailable', BUSY],
+  ['55006', 503, 'unavailable', BUSY],
   ['55P03', 503, 'unavailable', BUSY],
   ['57014', 503, 'unavailable', BUSY],
   ['58030', 503, 'unavailable', BUSY],
@@ -43,6 +51,10 @@ describe.each([
   ['40P01', 503, 'unavailable', RETRYABLE],
   ['23514', 500, 'internal', 'Internal server error'],
   ['42501', 500, 'internal', 'Internal server error'],
+  // Of a trigger's function: no other connection does it better.
+  ['42703', 500, 'internal', 'Internal server error'],
+  ['54000', 500, 'internal', 'Internal server error'],
+  ['XX001', 500, 'internal', 'Internal server error'],
   ['XX000', 500, 'internal', 'Internal server error'],
 ])('SQLSTATE %s', (title, status, code, error) => {
   beforeEach(() => {

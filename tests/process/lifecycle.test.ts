@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readAddress } from '../../src/db/address.ts'
 import { startEmbedded } from '../../src/db/local/postgres.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { createClient, eventually, register, sendRaw } from '../support/client.ts'
@@ -136,7 +137,7 @@ describe('a listener', () => {
     expect(await service.stop()).toEqual({ code: 0, signal: null })
   })
 
-  test('that keeps dying is replaced with a growing delay', async () => {
+  test('that is killed again and again is replaced at once', async () => {
     const service = await startService(database.url, { LISTENERS: '2' })
     const deaths = () => service.lines.filter(({ msg }) => msg.startsWith('Listener died'))
     for (let round = 1; round <= 4; round += 1) {
@@ -147,10 +148,25 @@ describe('a listener', () => {
         return service.lines.filter(({ msg }) => msg === 'Listener is up').length === 2 + round
       })
     }
-    expect(deaths().map(({ delay_ms }) => delay_ms)).toEqual([0, 100, 200, 400])
+    expect(deaths().map(({ delay_ms }) => delay_ms)).toEqual([0, 0, 0, 0])
     expect((await service.stop()).code).toBe(0)
   })
 })
+
+test('a listener that does not respond is killed and replaced, and the others go on', async () => {
+  const service = await startService(database.url, { LISTENERS: '2' })
+  const victim = (await service.line(({ msg }) => msg === 'Listener is up')).pid
+  process.kill(victim, 'SIGSTOP')
+  const silent = () =>
+    service.lines.filter(({ msg }) => msg.startsWith('Listener does not respond'))
+  await eventually('its death', () => silent().length > 0, 30_000)
+  await eventually('a new listener', () => {
+    return service.lines.filter(({ msg }) => msg === 'Listener is up').length === 3
+  })
+  // The other has beaten all the time.
+  expect(silent().map(({ listener_pid }) => listener_pid)).toEqual([victim])
+  expect((await service.stop()).code).toBe(0)
+}, 60_000)
 
 describe('limits', () => {
   test('connections over the limit are closed, and the others are served', async () => {
@@ -326,7 +342,7 @@ test('without a database, the service answers 503 that says so, and recovers wit
   const options = { folder, database: 'outage', timeoutMs: 30_000 }
   let postgres = await startEmbedded(options)
   await migrate({
-    url: postgres.url,
+    address: readAddress(postgres.url),
     folder: MIGRATIONS,
     timeoutMs: 10_000,
     onApplied: () => undefined,

@@ -44,6 +44,15 @@ describe('configuration', () => {
     expect(text).not.toContain('mysql://')
   })
 
+  test('what is wrong with DATABASE_URL is reported, and its password is not', async () => {
+    const text = await refuse({
+      DATABASE_URL: 'postgres://ada:hunter2@db.example/taskapi?sslmode=no-verify',
+      JWT_SECRET,
+    })
+    expect(text).toContain('sslmode must be one of disable, prefer, require')
+    expect(text).not.toContain('hunter2')
+  })
+
   test('DATABASE_URL without a secret is refused', async () => {
     const text = await refuse({ DATABASE_URL: 'postgres://localhost/x' })
     expect(text).toContain('JWT_SECRET is not set')

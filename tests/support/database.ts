@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { inject } from 'vitest'
+import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
 
 export const TEMPLATE = 'taskapi_template'
@@ -14,12 +15,16 @@ export interface TestDatabase {
   drop(): Promise<void>
 }
 
-/** A new database: migrated, or empty. */
-export async function createDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
+/** A new database: migrated, or empty, then with what `create database` is to say about it. */
+export async function createDatabase(
+  options: { empty?: boolean; like?: string } = {},
+): Promise<TestDatabase> {
   const server = new URL(inject('postgresUrl'))
   const name = `test_${randomBytes(6).toString('hex')}`
   const admin = connectTo(server, 'postgres')
-  await admin.unsafe(`create database ${name} ${options.empty ? '' : `template ${TEMPLATE}`}`)
+  await admin.unsafe(
+    `create database ${name} ${options.like ?? (options.empty ? '' : `template ${TEMPLATE}`)}`,
+  )
   const sql = connectTo(server, name)
   return {
     url: at(server, name),
@@ -40,7 +45,7 @@ export function maintenanceUrl(): string {
 }
 
 function connectTo(server: URL, name: string) {
-  return openClient(at(server, name), { max: 1, connectTimeoutMs: 5000 })
+  return openClient(readAddress(at(server, name)), { max: 1, connectTimeoutMs: 5000 })
 }
 
 function at(server: URL, name: string): string {

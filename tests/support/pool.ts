@@ -12,6 +12,8 @@ export interface TestPoolOptions {
   idlePingMs?: number
   onEvent?: (event: PoolEvent) => void
   client?: string
+  pooler?: 'none' | 'transaction'
+  onLimitsUnset?: (repair: string) => void
 }
 
 export function openTestPool(url: string, options: TestPoolOptions = {}): Pool {
@@ -20,13 +22,24 @@ export function openTestPool(url: string, options: TestPoolOptions = {}): Pool {
     connectTimeoutMs: 5000,
     applicationName: 'taskapi test',
     statements: statementsOf(operations),
+    pooler: options.pooler ?? 'none',
+    onLimitsUnset: options.onLimitsUnset ?? (() => undefined),
   }
+  const address = readAddress(url)
   const name = options.client ?? process.env.DB_CLIENT ?? 'wire'
   return openPool({
     connections: options.connections ?? 2,
-    open: name === 'wire' ? wireClient(readAddress(url), client) : driverClient(url, client),
+    open: name === 'wire' ? wireClient(address, client) : driverClient(address, client),
     idlePingMs: options.idlePingMs ?? 5000,
     pingTimeoutMs: 1000,
     onEvent: options.onEvent ?? (() => undefined),
   })
+}
+
+/** Whether every connection answers and can write. */
+export function isUsable(pool: Pool): Promise<boolean> {
+  return pool.check(1000).then(
+    () => true,
+    () => false,
+  )
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { readAddress } from '../../src/db/address.ts'
 import { startEmbedded } from '../../src/db/local/postgres.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { MIGRATIONS, TEMPLATE } from './database.ts'
@@ -17,7 +18,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-tests-'))
   const postgres = await startEmbedded({ folder, database: TEMPLATE, timeoutMs: 60_000 })
   await migrate({
-    url: postgres.url,
+    address: readAddress(postgres.url),
     folder: MIGRATIONS,
     timeoutMs: 30_000,
     onApplied: () => undefined,

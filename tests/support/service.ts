@@ -38,14 +38,20 @@ export interface TestService extends TestProcess {
   stop(): Promise<Exit>
 }
 
-/** Runs the service, or `entry`, with only these settings, in a working directory without a `.env`. */
+/**
+ * Runs the service, or `entry`, with only these settings, in a working directory without a `.env`; after `preparation`,
+ * words of the shell that becomes the process.
+ */
 export async function runMain(
   env: Record<string, string>,
   args: string[] = [],
   entry = MAIN,
+  preparation = '',
 ): Promise<TestProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-cwd-'))
-  const child = spawn(process.execPath, [entry, ...args], {
+  const command = [process.execPath, entry, ...args]
+  const script = `${preparation}\nexec "$@"`
+  const child = spawn('/bin/sh', ['-c', script, 'sh', ...command], {
     cwd: folder,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -90,6 +96,7 @@ export async function startService(
   databaseUrl: string,
   env: Record<string, string> = {},
   entry = MAIN,
+  preparation = '',
 ): Promise<TestService> {
   const settings = {
     DATABASE_URL: databaseUrl,
@@ -97,11 +104,13 @@ export async function startService(
     SERVER_HOST: '127.0.0.1',
     SERVER_PORT: '0',
     LISTENERS: '1',
+    // Set for the tests that are run with the driver as well: see vitest.config.ts.
+    ...(process.env.DB_CLIENT ? { DB_CLIENT: process.env.DB_CLIENT } : {}),
     // The client keeps its connections open, but a drain need not wait for them.
     SHUTDOWN_TIMEOUT_MS: '300',
     ...env,
   }
-  const running = await runMain(settings, [], entry)
+  const running = await runMain(settings, [], entry, preparation)
   return whenListening(running)
 }
 

@@ -30,6 +30,8 @@ test.each([
   ['postgres://u:p@db.example/taskapi', countCpus()],
   ['postgres://u:p@localhost/taskapi', Math.max(1, Math.floor(countCpus() / 2))],
   ['postgres:///taskapi?host=/run/postgresql&user=u', Math.max(1, Math.floor(countCpus() / 2))],
+  ['postgres://u@[::1]/taskapi', Math.max(1, Math.floor(countCpus() / 2))],
+  ['postgres://u@localhost,db.example/taskapi', countCpus()],
 ])('leaves CPUs to a PostgreSQL that shares them: %s', (DATABASE_URL, listeners) => {
   expect(parseConfig({ DATABASE_URL, JWT_SECRET: SECRET }).LISTENERS).toBe(listeners)
 })
@@ -38,6 +40,17 @@ test('reads the environment first, then the file; empty means not set', () => {
   const file = 'SERVER_PORT=9000\nLOG_LEVEL="debug"\n# a comment\nJWT_EXPIRATION_HOURS=1'
   const config = parseConfig({ SERVER_PORT: '7000', LOG_LEVEL: '' }, file)
   expect(config).toMatchObject({ SERVER_PORT: 7000, LOG_LEVEL: 'debug', JWT_EXPIRATION_HOURS: 1 })
+})
+
+test('the published driver is refused behind a transaction pooler', () => {
+  expect(problems({ DB_CLIENT: 'postgres', DB_POOLER: 'transaction' })).toEqual([
+    {
+      name: 'DB_CLIENT',
+      value: '"postgres"',
+      expected: 'wire, because DB_POOLER is transaction',
+      source: 'the environment',
+    },
+  ])
 })
 
 test('names the source of a bad value', () => {
@@ -95,11 +108,36 @@ test.each([
   ['postgres://u:p@host:5432/db', true],
   ['postgresql://host/db?sslmode=require', true],
   ['postgres:///db?host=/tmp/folder&user=me', true],
-  ['postgres://host', false],
+  ['postgres://host', true],
+  ['postgres://u@[::1]:5432/db', true],
+  ['postgres://u@one,two:5433/db', true],
   ['mysql://host/db', false],
   ['host/db', false],
 ])('DATABASE_URL %s: %s', (DATABASE_URL, valid) => {
   expect(problems({ DATABASE_URL, JWT_SECRET: SECRET }).length === 0).toBe(valid)
+})
+
+test.each([
+  ['?sslmode=maybe', 'sslmode must be one of disable'],
+  ['?statement_timeout=5', 'parameter statement_timeout is not supported'],
+  ['?sslmode=verify-ca', 'needs sslrootcert'],
+  ['/%zz', 'percent-encoded'],
+])('a DATABASE_URL with %s is refused with the reason, but not shown', (rest, reason) => {
+  const DATABASE_URL = `postgres://ada:hunter2@db.example/taskapi${rest}`
+  const [found] = problems({ DATABASE_URL, JWT_SECRET: SECRET })
+  expect(found?.expected).toContain(reason)
+  expect(JSON.stringify(found)).not.toContain('hunter2')
+})
+
+test('the configuration does not load the driver', () => {
+  const config = new URL('../../src/server/config/config.ts', import.meta.url)
+  const script = `
+    await import(${JSON.stringify(config.href)})
+    const { createRequire, default: { _cache } } = await import('node:module')
+    console.log(Object.keys(_cache).filter((file) => file.includes('/postgres/')).length)
+    console.log(process.moduleLoadList.includes('NativeModule tls'))`
+  const output = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' })
+  expect(output).toBe('0\nfalse\n')
 })
 
 test.each([

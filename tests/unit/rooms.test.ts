@@ -29,7 +29,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'src/server/api': ['src/server/http', 'src/server/observe', 'src/db', 'src/workers'],
   'src/server/http': ['src/server/observe', 'src/server/config'],
   'src/server/observe': [],
-  'src/server/config': [],
+  'src/server/config': ['src/db'],
   'src/workers': [],
   'src/db': [],
 }

@@ -24,7 +24,7 @@ describe('DATABASE_URL is understood as', () => {
         database: 'app',
         tls: prefer,
         channelBinding: 'prefer',
-        targetSession: 'any',
+        targetSession: 'read-write',
         ignored: [],
       },
     ],
@@ -82,6 +82,11 @@ describe('DATABASE_URL is understood as', () => {
         ],
         targetSession: 'read-write',
       },
+    ],
+    [
+      'a server that only reads may be asked for',
+      'postgres://u@one,two/d?target_session_attrs=any',
+      { targetSession: 'any' },
     ],
     [
       'a list of hosts as a parameter',

@@ -1,6 +1,10 @@
 // Runs in every process that talks to PostgreSQL. How a client of the driver (postgres) is set up.
+import type { Socket } from 'node:net'
 import postgres from 'postgres'
+import type { Address } from '../address.ts'
+import { invalid } from '../address-parameters.ts'
 import { formatInstant } from '../instant.ts'
+import { openSocket } from './socket.ts'
 
 export type Sql = postgres.Sql<{ instant: string }>
 
@@ -15,21 +19,21 @@ export interface ClientOptions {
 
 /**
  * Makes a client; connections open when they are first needed. Outside the request path it is used as it is: by
- * migrations, the local server, and tests.
- *
- * @param url `postgres://…`; a unix socket as libpq writes it: `postgres:///name?host=/folder&user=name`
+ * migrations, the local server, and tests. Nothing of the address is
+ * taken from PG* variables.
  */
-export function openClient(url: string, options: ClientOptions): Sql {
-  const address = new URL(url)
-  const host = address.searchParams.get('host')
-  const user = address.searchParams.get('user')
-  address.searchParams.delete('host')
-  address.searchParams.delete('user')
-  return postgres(address.href, {
-    ...(host ? { host } : {}),
-    ...(user ? { user } : {}),
+export function openClient(address: Address, options: ClientOptions): Sql {
+  if (address.channelBinding === 'require') {
+    throw invalid('migrations and DB_CLIENT=postgres know no channel_binding: use prefer')
+  }
+  const ended = new AbortController()
+  const { connectTimeoutMs } = options
+  const sql = postgres({
+    ...driverAddress(address, () =>
+      openSocket(address, { connectTimeoutMs, signal: ended.signal }),
+    ),
     max: options.max,
-    connect_timeout: Math.ceil(options.connectTimeoutMs / 1000),
+    connect_timeout: Math.ceil(connectTimeoutMs / 1000),
     // A connection that is replaced for its age would have to prepare every statement again.
     max_lifetime: null,
     fetch_types: false,
@@ -40,8 +44,33 @@ export function openClient(url: string, options: ClientOptions): Sql {
       // The driver's own type turns times into Date, which has no microseconds.
       instant: { to: 1184, from: [1184], serialize: (text: string) => text, parse: formatInstant },
     },
-    connection: { TimeZone: 'UTC', ...options.parameters },
+    connection: { ...startParameters(address), TimeZone: 'UTC', ...options.parameters },
   })
+  const end = sql.end.bind(sql)
+  // The driver forgets a socket that is still being opened.
+  sql.end = (how) => end(how).finally(() => ended.abort())
+  return sql
+}
+
+/** The socket comes ready, with TLS or without; the host is for the driver's errors. */
+function driverAddress(address: Address, socket: () => Promise<Socket>) {
+  const [host] = address.hosts
+  return {
+    socket,
+    ssl: false as const,
+    host: host?.name ?? '',
+    port: host?.port ?? 0,
+    user: address.user,
+    password: () => address.password?.() ?? '',
+    database: address.database,
+  }
+}
+
+function startParameters({ applicationName, options }: Address): Record<string, string> {
+  return {
+    ...(applicationName ? { application_name: applicationName } : {}),
+    ...(options ? { options } : {}),
+  }
 }
 
 /** The driver's default grows to 20 s; a restarted PostgreSQL should be found within half a second. */

@@ -1,6 +1,7 @@
 // Runs in listeners, with DB_CLIENT=postgres. One connection of the driver (postgres) under the pool's guards. Its rows
 // are written as PostgreSQL's binary format has them, so that everything behind it is the same for both clients.
 import type postgres from 'postgres'
+import type { Address } from '../address.ts'
 import type { Parameter, Statement } from '../operation.ts'
 import type { PoolConnection, Sink } from '../slot.ts'
 import { ConnectionError } from '../wire/error.ts'
@@ -17,6 +18,7 @@ export interface DriverOptions {
 }
 
 export interface DriverConnection extends PoolConnection {
+  readonly processId: number | undefined
   prepare(statement: Statement): Promise<void>
 }
 
@@ -24,32 +26,27 @@ const PREPARED = { prepare: true, simple: false } as unknown as postgres.UnsafeQ
 const ROW_BYTES_MAX = 16 * 1024 * 1024
 const ANSWER_CHECKS = 4
 
-/** Resolves when the server has answered once. The driver would connect again by itself; this connection never does. */
-export async function openDriverConnection(
-  url: string,
-  options: DriverOptions,
-): Promise<DriverConnection> {
-  const connection = new OneConnection(url, options)
-  try {
-    await connection.query('select 1')
-  } catch (error) {
-    connection.destroy(error as Error)
-    throw error
-  }
-  return connection
+/** Connects for its first statement. The driver would connect again by itself; this connection never does. */
+export function createDriverConnection(address: Address, options: DriverOptions): DriverConnection {
+  return new OneConnection(address, options)
 }
+
+/** Who waits for an answer. */
+type Waiting = Pick<Sink, 'failed'>
 
 class OneConnection implements DriverConnection {
   readonly #options: DriverOptions
   readonly #sql: Sql
   readonly #row = new Outbox(ROW_BYTES_MAX)
-  readonly #calls = new Map<Sink, number>()
+  readonly #calls = new Map<Waiting, number>()
   readonly #watch: NodeJS.Timeout
   #closed: Error | undefined
+  /** The number that the session was given at the start. */
+  processId: number | undefined
 
-  constructor(url: string, options: DriverOptions) {
+  constructor(address: Address, options: DriverOptions) {
     this.#options = options
-    this.#sql = openClient(url, {
+    this.#sql = openClient(address, {
       max: 1,
       connectTimeoutMs: options.connectTimeoutMs,
       onClosed: () => this.destroy(new ConnectionError('CONNECTION_CLOSED', 'Connection lost')),
@@ -75,11 +72,12 @@ class OneConnection implements DriverConnection {
 
   async prepare({ text, parameters }: Statement): Promise<void> {
     const nothing = parameters.map(() => null)
-    await this.#sql.unsafe(text, nothing, PREPARED).describe()
+    await this.#answer(this.#sql.unsafe(text, nothing, PREPARED).describe())
   }
 
   async query(text: string): Promise<(string | null)[][]> {
-    const rows = await this.#sql.unsafe(text).simple().values()
+    const rows = await this.#answer(this.#sql.unsafe(text).simple().values())
+    this.processId = rows.state?.pid
     return rows.map((row) => [...row].map((value) => (value === null ? null : String(value))))
   }
 
@@ -98,8 +96,21 @@ class OneConnection implements DriverConnection {
     this.destroy(new ConnectionError('CONNECTION_ENDED', 'The connection was ended here'))
   }
 
+  /** What the driver answers, unless the connection ends first: the driver alone would wait for ever. */
+  #answer<Result>(answer: PromiseLike<Result>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const waiting = { failed: reject }
+      if (this.#closed) reject(this.#closed)
+      else this.#calls.set(waiting, performance.now())
+      answer.then(
+        (result) => this.#settle(waiting, () => resolve(result)),
+        (error: Error) => this.#settle(waiting, () => reject(error)),
+      )
+    })
+  }
+
   /** Only the first answer of a call counts: it may have failed with its connection. */
-  #settle(sink: Sink, use: () => void): void {
+  #settle(sink: Waiting, use: () => void): void {
     if (this.#calls.delete(sink)) use()
   }
 

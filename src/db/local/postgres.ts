@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { readAddress } from '../address.ts'
 import { openClient } from '../driver/client.ts'
 import { classify } from '../failures.ts'
 import { type Identity, own, prepareBinaries, unprivilegedIdentity } from './binaries.ts'
@@ -237,7 +238,10 @@ async function withSuperuser<T>(
   socketFolder: string,
   use: (sql: ReturnType<typeof openClient>) => Promise<T>,
 ): Promise<T> {
-  const sql = openClient(socketUrl(socketFolder, 'postgres'), { max: 1, connectTimeoutMs: 2000 })
+  const sql = openClient(readAddress(socketUrl(socketFolder, 'postgres')), {
+    max: 1,
+    connectTimeoutMs: 2000,
+  })
   try {
     return await use(sql)
   } finally {

@@ -20,6 +20,8 @@ export interface ConnectionLimits {
   messageBytesMax: number
   /** The most that PostgreSQL may answer to one call, in bytes. */
   replyBytesMax: number
+  /** Whether nothing is sent before all that was sent is answered: only then can a transaction pooler serve others. */
+  takesTurns?: boolean
   /** Bytes that may wait for PostgreSQL to read them; a call that has no room fails at once. */
   queuedBytesMax: number
 }
@@ -96,6 +98,11 @@ export class Connection {
   /** Calls without an answer. */
   get inFlight(): number {
     return this.#replies.inFlight
+  }
+
+  /** The number that the session was given at the start: that of its backend, unless a pooler made it up. */
+  get processId(): number | undefined {
+    return this.#parts.key?.processId
   }
 
   /** True while PostgreSQL does not read what was sent. */
@@ -218,6 +225,7 @@ export class Connection {
    */
   #flushWhenDue(): void {
     const { sent, inFlight } = this.#replies
+    if (this.#limits.takesTurns && sent > 0) return
     if (2 * sent <= inFlight || this.#outbox.length >= FLUSH_BYTES) this.#flush()
   }
 

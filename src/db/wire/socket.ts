@@ -23,11 +23,15 @@ export interface Wire {
   certificate: Buffer | undefined
 }
 
-/** Opens the socket; `onSocket` gets it at once, so that the caller can destroy it at any time. */
+/**
+ * Opens the socket; `onSocket` gets it at once, so that the caller can destroy it at any time. A socket that is read by the
+ * caller has the events of every socket.
+ */
 export async function openWire(
   host: Host,
   tls: TlsOptions,
   onSocket: (socket: Socket) => void,
+  isRead: 'here' | 'by-the-caller' = 'here',
 ): Promise<Wire> {
   const path = socketPath(host)
   const asksForTls = path === undefined && tls.mode !== 'disable'
@@ -40,7 +44,8 @@ export async function openWire(
     certificate: undefined,
   }
   const target = path === undefined ? { host: host.name, port: host.port } : { path }
-  const socket = connectPlain(asksForTls ? target : withOneBuffer(target, wire))
+  const hasEvents = asksForTls || isRead === 'by-the-caller'
+  const socket = connectPlain(hasEvents ? target : withOneBuffer(target, wire))
   wire.socket = socket
   onSocket(socket)
   try {

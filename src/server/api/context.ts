@@ -7,9 +7,9 @@ import {
   type PasswordPool,
   type PasswordPoolOptions,
 } from '../../workers/passwords/pool.ts'
-import type { Lifecycle } from '../http/lifecycle.ts'
 import { type Route, routesFor } from '../http/route.ts'
 import type { Logger } from '../observe/log.ts'
+import type { Readiness } from './readiness.ts'
 import { createTokens, type TokenOptions, type Tokens } from './tokens.ts'
 
 const CLOSE_TIMEOUT_MS = 1000
@@ -17,7 +17,7 @@ const CLOSE_TIMEOUT_MS = 1000
 /** What handlers may use. */
 export interface Context {
   readonly log: Logger
-  readonly lifecycle: Lifecycle
+  readonly readiness: Readiness
   readonly database: Pool
   readonly queue: Queue
   readonly passwords: PasswordPool
@@ -43,7 +43,7 @@ export const defineRoute = routesFor<Context>()
 
 export function createContext(
   options: ContextOptions,
-  parts: Pick<Context, 'log' | 'lifecycle' | 'document' | 'database'>,
+  parts: Pick<Context, 'log' | 'readiness' | 'document' | 'database'>,
 ): Context {
   return {
     ...parts,

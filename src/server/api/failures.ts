@@ -13,6 +13,7 @@ import { OVERLOADED, Problem, shed, unauthorized } from '../http/problem.ts'
 const LATE = shed('deadline_exceeded', 'The request was not answered in time')
 const UNREACHABLE = shed('unavailable', 'The database cannot be reached, try again later')
 const BUSY = shed('unavailable', 'The database is busy, try again later')
+const STALE = shed('unavailable', 'The database is being changed, try again later')
 const CONFLICT = shed('unavailable', 'The change conflicted with another one, try again')
 
 /** Turns whatever was thrown into a problem. A failure that is not known here stays opaque to the client. */
@@ -30,6 +31,8 @@ export function toProblem(error: unknown): Problem {
       return UNREACHABLE
     case 'busy':
       return BUSY
+    case 'stale':
+      return STALE
     case 'retryable':
       return CONFLICT
     case 'refused':

@@ -1,9 +1,8 @@
 // Runs in listeners. What the service says about itself.
 import * as Type from '@sinclair/typebox'
+import { probe } from '../../db/probe.ts'
 import { shed } from '../http/problem.ts'
 import { defineRoute, type Resource } from './context.ts'
-
-const PING_TIMEOUT_MS = 1000
 
 const Status = Type.Object({ status: Type.String() }, { $id: 'Status' })
 
@@ -20,15 +19,13 @@ const health = defineRoute({
 const ready = defineRoute({
   method: 'GET',
   path: '/ready',
-  summary: 'Readiness: whether the listener wants traffic and the database answers',
+  summary: 'Readiness: whether requests would be served; if not, the error names the reason',
   tag: 'meta',
   auth: false,
   responses: { 200: { description: 'Ready', body: Status } },
-  handle: async ({ lifecycle, database }) => {
-    if (lifecycle.state !== 'ready') throw shed('unavailable', `The listener is ${lifecycle.state}`)
-    if (!(await database.ping(PING_TIMEOUT_MS))) {
-      throw shed('unavailable', 'The database does not answer')
-    }
+  handle: async ({ readiness }) => {
+    const reason = await readiness.whyNot()
+    if (reason !== undefined) throw shed('unavailable', reason)
     return { status: 200, body: { status: 'ready' } }
   },
 })
@@ -43,4 +40,4 @@ const openapi = defineRoute({
   handle: async ({ document }) => ({ status: 200, body: await document() }),
 })
 
-export const meta: Resource = { routes: [health, ready, openapi], operations: [] }
+export const meta: Resource = { routes: [health, ready, openapi], operations: [probe] }

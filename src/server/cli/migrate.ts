@@ -16,9 +16,10 @@ export async function applyMigrations(): Promise<void> {
       ? await startLocalDatabase(config, log.logger, signal)
       : undefined
   try {
-    const { DATABASE_URL: database } = { ...config, ...local?.settings }
+    const database = local?.settings.DATABASE_URL ?? config.DATABASE_URL
+    if (!database) throw new Error('Migrations need DATABASE_URL')
     await migrate({
-      url: database?.url.reveal() ?? '',
+      address: database.address,
       folder: MIGRATIONS_FOLDER,
       timeoutMs: config.STARTUP_TIMEOUT_MS,
       onApplied: (name) => log.logger.info({ migration: name }, 'Migration applied'),

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { countCpus } from './cpus.ts'
-import type { DatabaseUrl } from './kinds.ts'
+import type { DatabaseUrl, Kind } from './kinds.ts'
 import { SETTINGS, type SettingName, settingEntries, type Values } from './settings.ts'
 
 /** The settings in force, frozen. Names are the environment's own. */
@@ -57,6 +57,12 @@ export function parseConfig(env: Variables, file = ''): Config {
       source: 'the environment or .env',
     })
   }
+  if (values.DB_CLIENT === 'postgres' && values.DB_POOLER === 'transaction') {
+    // Without prepared statements it waits for PostgreSQL between parsing and running each, and pipelines none.
+    const source = env.DB_CLIENT ? 'the environment' : '.env'
+    const expected = 'wire, because DB_POOLER is transaction'
+    problems.push({ ...problem('DB_CLIENT', 'postgres', source), expected })
+  }
   if (problems.length > 0) throw new ConfigError(problems)
   const checked = values as Values
   const listeners = checked.LISTENERS ?? countListeners(checked.DATABASE_URL)
@@ -73,8 +79,10 @@ function countListeners(database: DatabaseUrl | undefined): number {
 }
 
 function problem(name: SettingName, text: string, source: string): ConfigProblem {
-  const { expected, secret } = SETTINGS[name].kind
-  const value = secret ? `a value of ${Buffer.byteLength(text)} bytes` : JSON.stringify(text)
+  const kind: Kind<unknown> = SETTINGS[name].kind
+  const value = kind.secret ? `a value of ${Buffer.byteLength(text)} bytes` : JSON.stringify(text)
+  const reason = kind.explain?.(text)
+  const expected = reason ? `${kind.expected}; ${reason}` : kind.expected
   return { name, value, expected, source }
 }
 

@@ -1,4 +1,6 @@
 // Runs in every process. The kinds of values that settings have: what each accepts, in words and in code.
+import { type Address, readAddress } from '../../db/address.ts'
+import { AddressError } from '../../db/address-parameters.ts'
 import { Secret } from './secret.ts'
 
 /** What the text of a setting may be, and which value it means. */
@@ -9,6 +11,8 @@ export interface Kind<Value> {
   readonly secret?: true
   /** What the text means, or `undefined` when it is not accepted. */
   readonly parse: (text: string) => Parsed<Value> | undefined
+  /** What is wrong with a text that is not accepted, where that says more than `expected`. Quotes no secret. */
+  readonly explain?: (text: string) => string | undefined
 }
 
 /** Wrapped, because a value may itself be `undefined`. */
@@ -20,11 +24,12 @@ export interface Parsed<Value> {
 export interface DatabaseUrl {
   /** Holds the password. */
   readonly url: Secret
+  readonly address: Address
   /** Whether PostgreSQL shares this machine's CPUs with the service. */
   readonly isLocal: boolean
 }
 
-const LOCAL_HOSTS: readonly string[] = ['', 'localhost', '127.0.0.1', '[::1]']
+const LOCAL_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '::1']
 
 export const nonEmptyText: Kind<string> = {
   expected: 'a non-empty string',
@@ -36,18 +41,31 @@ export const onOrOff: Kind<boolean> = {
   parse: (text) => (text === 'on' || text === 'off' ? { value: text === 'on' } : undefined),
 }
 
-/** A URL as libpq reads it: the host may also be a parameter, and a folder with a unix socket. */
+/** A URL as libpq reads it. */
 export const postgresUrl: Kind<DatabaseUrl> = {
   expected: 'postgres://user:password@host:port/database',
   secret: true,
   parse: (text) => {
-    if (!URL.canParse(text)) return undefined
-    const { protocol, pathname, hostname, searchParams } = new URL(text)
-    if (!['postgres:', 'postgresql:'].includes(protocol) || pathname.length <= 1) return undefined
-    const host = searchParams.get('host') ?? hostname
-    const isLocal = host.startsWith('/') || LOCAL_HOSTS.includes(host)
-    return { value: { url: new Secret(text), isLocal } }
+    const read = readDatabaseUrl(text)
+    return read instanceof AddressError ? undefined : { value: read }
   },
+  explain: (text) => {
+    const read = readDatabaseUrl(text)
+    return read instanceof AddressError ? read.reason : undefined
+  },
+}
+
+function readDatabaseUrl(text: string): DatabaseUrl | AddressError {
+  try {
+    const address = readAddress(text)
+    const isLocal = address.hosts.every(
+      ({ name }) => name.startsWith('/') || LOCAL_HOSTS.includes(name),
+    )
+    return { url: new Secret(text), address, isLocal }
+  } catch (error) {
+    if (error instanceof AddressError) return error
+    throw error
+  }
 }
 
 /** The origins of a list; `undefined` for any. */

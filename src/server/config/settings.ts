@@ -77,9 +77,10 @@ export const SETTINGS = {
     description: 'Longest time from the head of a request to its answer',
   },
   STARTUP_TIMEOUT_MS: {
-    kind: integer(1000, 600_000),
+    kind: integer(0, 600_000),
     default: '30000',
-    description: 'Longest wait for the database and its migrations at start',
+    description:
+      'Longest wait for the database and its migrations at start, then the process ends with 1; 0 waits for ever',
   },
   SHUTDOWN_TIMEOUT_MS: {
     kind: integer(0, 600_000),
@@ -96,6 +97,12 @@ export const SETTINGS = {
     default: 'wire',
     description:
       'What speaks to PostgreSQL for requests: our own `wire` client, or the `postgres` package under the same guards',
+  },
+  DB_POOLER: {
+    kind: choice(['none', 'transaction']),
+    default: 'none',
+    description:
+      'What stands before PostgreSQL: `none`, also right for a pooler that keeps sessions, or a `transaction` pooler',
   },
   DB_CONNECTIONS: {
     kind: integer(1, 100),

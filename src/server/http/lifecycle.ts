@@ -1,7 +1,7 @@
 // Runs in listeners. The state of a listener, which only moves forward.
 
 /**
- * - `starting`: it accepts connections, but not every statement is prepared yet.
+ * - `starting`: it accepts connections, but the database is not migrated, or not every statement is prepared yet.
  * - `ready`: it wants traffic.
  * - `draining`: readiness fails, and connections are refused or will be.
  * - `closing`: connections are refused, and each open one is closed with its next answer.
@@ -13,6 +13,8 @@ export type ListenerState = (typeof STATES)[number]
 
 export class Lifecycle {
   #state: ListenerState = 'starting'
+  /** What a listener that is starting waits for, in words for clients. */
+  pending = 'Migrations have not run yet'
 
   get state(): ListenerState {
     return this.#state

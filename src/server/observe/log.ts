@@ -1,14 +1,12 @@
 // Runs in every process. JSON lines on standard output, or readable ones on a terminal.
 import { createRequire } from 'node:module'
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { Output } from './output.ts'
 
 export type { Logger } from 'pino'
 
-/** Bytes of lines that may wait for a slow reader of standard output; further lines are dropped, and counted. */
-const BUFFER_BYTES_MAX = 4 * 1024 * 1024
 /** Longest stack in a line: lines of several processes on one pipe stay whole up to 4 096 bytes. */
 const STACK_LENGTH_MAX = 2000
-const CLOSE_TIMEOUT_MS = 1000
 
 export interface LogOptions {
   /** Least severe level that is written. */
@@ -39,32 +37,11 @@ export function createLog({ level, role, describeError }: LogOptions): Log {
   const pretty = process.stdout.isTTY ? openPretty() : undefined
   if (pretty) return { logger: pino(settings, pretty), close: () => Promise.resolve() }
 
-  const destination = pino.destination({ dest: 1, sync: false, maxLength: BUFFER_BYTES_MAX })
-  const logger = pino(settings, destination)
-  // Nobody reads the log any more, so there is nobody to report this to.
-  destination.on('error', () => undefined)
-  let dropped = 0
-  destination.on('drop', () => {
-    dropped += 1
+  const output = new Output((dropped) => {
+    logger.warn({ dropped }, 'Log lines were dropped because standard output did not take them')
   })
-  destination.on('drain', () => {
-    if (dropped === 0) return
-    logger.warn({ dropped }, 'Log lines were dropped because nobody read standard output')
-    dropped = 0
-  })
-  return { logger, close: () => closeDestination(destination) }
-}
-
-/** Waits for `close`: pino's flush calls back before the last write has ended. */
-function closeDestination(destination: ReturnType<typeof pino.destination>): Promise<void> {
-  return new Promise((resolve) => {
-    const patience = setTimeout(resolve, CLOSE_TIMEOUT_MS)
-    destination.once('close', () => {
-      clearTimeout(patience)
-      resolve()
-    })
-    destination.end()
-  })
+  const logger = pino(settings, output)
+  return { logger, close: () => output.close() }
 }
 
 /** pino-pretty is a development dependency: without it a terminal gets JSON, too. */

@@ -1,53 +1,74 @@
 // Runs in listeners. The pool of a listener, and what becomes of its events.
-import { readAddress } from '../../db/address.ts'
+import type { Address } from '../../db/address.ts'
 import { driverClient, wireClient } from '../../db/clients.ts'
 import { statementsOf } from '../../db/operation.ts'
-import { openPool, type Pool } from '../../db/pool.ts'
-import type { PoolEvent } from '../../db/slot.ts'
+import { openPool, type Pool, type PoolOptions } from '../../db/pool.ts'
 import { operations } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
-import type { Secret } from '../config/secret.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
+import { shed } from '../http/problem.ts'
 import type { Logger } from '../observe/log.ts'
+import { OutageLog } from './outage-log.ts'
 
 const CONNECT_TIMEOUT_MS = 5000
 const IDLE_PING_MS = 5000
 const PING_TIMEOUT_MS = 1000
 
-/** Opens the pool that the settings ask for; once it has every connection, the listener is ready. */
-export function openDatabase(config: Config, url: Secret, log: Logger, lifecycle: Lifecycle): Pool {
+/**
+ * The pool that the settings ask for. It opens at its start; once it has every connection, the listener is ready. Calls
+ * that come before the start fail at once.
+ */
+export function openDatabase(
+  config: Config,
+  address: Address,
+  log: Logger,
+  lifecycle: Lifecycle,
+): Pool {
   const options = {
     statementTimeoutMs: config.DB_STATEMENT_TIMEOUT_MS,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     applicationName: 'taskapi',
     statements: statementsOf(operations),
+    pooler: config.DB_POOLER,
+    onLimitsUnset: (repair: string) =>
+      log.warn({ repair }, 'The role sets no limits for statements, and a pooler keeps none'),
   }
-  return openPool({
+  const outages = new OutageLog(log)
+  return openAtStart(lifecycle, {
     connections: config.DB_CONNECTIONS,
     open:
-      config.DB_CLIENT === 'wire'
-        ? wireClient(readAddress(url.reveal()), options)
-        : driverClient(url.reveal(), options),
+      config.DB_CLIENT === 'wire' ? wireClient(address, options) : driverClient(address, options),
     idlePingMs: IDLE_PING_MS,
     pingTimeoutMs: PING_TIMEOUT_MS,
-    onEvent: (event) => report(event, log, lifecycle),
+    onEvent: (event) => {
+      if (event.type === 'ready') lifecycle.moveTo('ready')
+      if (event.type === 'unreachable') lifecycle.pending = 'The database cannot be reached'
+      outages.write(event, performance.now())
+    },
   })
 }
 
-function report(event: PoolEvent, log: Logger, lifecycle: Lifecycle): void {
-  switch (event.type) {
-    case 'ready':
-      lifecycle.moveTo('ready')
-      log.info('Database is reachable')
-      break
-    case 'lost':
-      log.warn({ err: event.error }, 'Connection to the database was lost')
-      break
-    case 'unreachable':
-      log.warn({ err: event.error }, 'Database is unreachable')
-      break
-    case 'mismatch':
-      log.error({ err: event.error }, 'An answer of the database did not belong to its call')
-      break
+/** Statements can only be prepared after the migrations, so until then there is no connection at all. */
+function openAtStart(lifecycle: Lifecycle, options: PoolOptions): Pool {
+  let pool: Pool | undefined
+  let closed = false
+  return {
+    start: async () => {
+      if (closed) return false
+      pool ??= openPool(options)
+      return pool.start()
+    },
+    run: async (statement, work) => {
+      if (!pool) throw shed('unavailable', `${lifecycle.pending}, try again later`)
+      return pool.run(statement, work)
+    },
+    check: async (timeoutMs) => {
+      if (!pool) throw shed('unavailable', lifecycle.pending)
+      return pool.check(timeoutMs)
+    },
+    close: async (timeoutMs) => {
+      closed = true
+      await pool?.close(timeoutMs)
+    },
   }
 }

@@ -1,17 +1,25 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { setTimeout as delay } from 'node:timers/promises'
+import type { DatabaseState } from '../../workers/messages.ts'
 import { type Context, type ContextOptions, closeContext, createContext } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
+import { Readiness } from '../api/readiness.ts'
 import { DOCUMENT_INFO, routes } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import type { Secret } from '../config/secret.ts'
+import {
+  boundConnections,
+  type ConnectionCount,
+  type ConnectionLimit,
+  countConnections,
+} from '../http/connections.ts'
 import { Host } from '../http/exchange.ts'
 import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
 import { REPLY_STEPS } from '../http/pipeline.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
-import { MIGRATIONS_FOLDER, VERSION } from '../root.ts'
+import { VERSION } from '../root.ts'
 import { openDatabase } from './database.ts'
 import { collectAlone, compactHeap } from './heap.ts'
 import type { Running } from './running.ts'
@@ -20,6 +28,7 @@ const DRAIN_POLL_MS = 20
 const COMPACT_DELAY_MS = 200
 /** With more calls, a statement takes longer without costing less per row. */
 const BATCH_CALLS_MAX = 128
+const DESCRIPTORS_PER_THREAD = 8
 
 /**
  * A listener that accepts connections. It drains by refusing connections, closing each open one with its next answer, and
@@ -27,65 +36,59 @@ const BATCH_CALLS_MAX = 128
  */
 export interface Listener extends Running {
   port: number
+  /**
+   * Resolves once it has tried to open its connections to the database: it is ready, or its log says why it is not.
+   */
+  usable: Promise<void>
+  /** Takes note of whether all other listeners are ready. */
+  reportOthers(ready: boolean): void
+  /** Takes note of the database's state. With `migrated` it opens its connections. */
+  reportDatabase(state: DatabaseState): void
   /** Fails readiness, waits `DRAIN_DELAY_MS`, and stops accepting connections; those that are open go on. */
   refuse(): Promise<void>
 }
 
-export interface StartOptions {
-  /** Whether the schema is brought up to date first. That needs the database, so a replacement does not do it. */
-  migrates: boolean
-  signal: AbortSignal
+interface ListenerOptions {
+  /** Whether the database is migrated: then a listener first connects to it, so that no request comes too early. */
+  migrated: boolean
+  /** Given to one of several listeners; receives each change once `usable` has resolved. */
+  onReadiness?: (ready: boolean) => void
 }
 
-/** Resolves when the listener accepts connections; while the database is unreachable it accepts, but is not ready. */
+/** Resolves when the listener accepts connections. It is ready once the database is migrated and can be reached. */
 export async function startListener(
   config: Config,
   log: Logger,
-  { migrates, signal }: StartOptions,
+  { migrated, onReadiness }: ListenerOptions,
 ): Promise<Listener> {
   collectAlone()
   const uws = loadUws()
   const { DATABASE_URL, JWT_SECRET: secret } = config
   if (!DATABASE_URL || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
-  if (migrates) {
-    const { migrate } = await import('../../db/migrate.ts')
-    await migrate({
-      url: DATABASE_URL.url.reveal(),
-      folder: MIGRATIONS_FOLDER,
-      timeoutMs: config.STARTUP_TIMEOUT_MS,
-      signal,
-      onApplied: (name) => log.info({ migration: name }, 'Migration applied'),
-    })
-  }
   const lifecycle = new Lifecycle()
-  const database = openDatabase(config, DATABASE_URL.url, log, lifecycle)
+  const database = openDatabase(config, DATABASE_URL.address, log, lifecycle)
+  const readiness = new Readiness({ lifecycle, database, onChange: onReadiness })
   const context = createContext(contextOptions(config, secret), {
     log,
-    lifecycle,
+    readiness,
     document: readDocument,
     database,
   })
-  await database.start()
-
-  const host = new Host(
-    {
-      log,
-      lifecycle,
-      allowedOrigins: config.CORS_ORIGINS,
-      bodyBytesMax: config.MAX_BODY_BYTES,
-      requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-      authenticate: (authorization) => context.tokens.verify(authorization),
-      isOverloaded: (priority) => context.queue.isOverloaded(priority),
-      translate: toProblem,
-    },
-    REPLY_STEPS,
-  )
+  const host = createHost(config, lifecycle, context)
   const app = uws.App()
-  const connections = countConnections(app, config.MAX_CONNECTIONS, log)
+  const connections = countConnections(app, boundConnections(connectionLimit(config), log), log)
   installRoutes(app, host, routes, context)
+  const usable = Promise.withResolvers<void>()
+  const open = async () => {
+    lifecycle.pending = 'Connections to the database are being opened'
+    await database.start()
+    compactSoon(host)
+    readiness.watch()
+    usable.resolve()
+  }
+  if (migrated) await open()
   const socket = await listen(app, config)
-  compactSoon(host)
-  const resources: Resources = { config, uws, app, socket, context, host, connections }
+  const resources = { config, uws, app, socket, lifecycle, context, host, connections }
   let refused: Promise<void> | undefined
   const refuse = () => {
     refused ??= refuseConnections(resources)
@@ -93,11 +96,25 @@ export async function startListener(
   }
   return {
     port: uws.us_socket_local_port(socket),
+    usable: usable.promise,
+    reportOthers: (ready) => {
+      readiness.othersReady = ready
+    },
+    reportDatabase: (state) => {
+      if (state === 'migrated') void open()
+      else lifecycle.pending = PENDING[state]
+    },
     refuse,
     drain: () => refuse().then(() => drain(resources)),
     // It ends with its process.
     terminate: () => undefined,
   }
+}
+
+/** Why a listener is not ready while the database is in this state, for clients. */
+const PENDING: Readonly<Record<Exclude<DatabaseState, 'migrated'>, string>> = {
+  unreachable: 'The database cannot be reached',
+  migrating: 'Migrations have not run yet',
 }
 
 /** What the settings mean for the resources of a listener. */
@@ -112,6 +129,29 @@ function contextOptions(config: Config, secret: Secret): ContextOptions {
   }
 }
 
+function connectionLimit(config: Config): ConnectionLimit {
+  const { MAX_CONNECTIONS: connections, DB_CONNECTIONS, PASSWORD_THREADS } = config
+  // To cancel a statement takes a second connection; the loop of a thread takes several descriptors.
+  const otherDescriptors = 2 * DB_CONNECTIONS + DESCRIPTORS_PER_THREAD * PASSWORD_THREADS
+  return { connections, otherDescriptors }
+}
+
+function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }: Context): Host {
+  return new Host(
+    {
+      log,
+      lifecycle,
+      allowedOrigins: config.CORS_ORIGINS,
+      bodyBytesMax: config.MAX_BODY_BYTES,
+      requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+      authenticate: (authorization) => tokens.verify(authorization),
+      isOverloaded: (priority) => queue.isOverloaded(priority),
+      translate: toProblem,
+    },
+    REPLY_STEPS,
+  )
+}
+
 /** Compacts the heap in a moment without requests, so that no request waits for it. */
 function compactSoon(host: Host): void {
   setTimeout(() => {
@@ -124,28 +164,6 @@ function compactSoon(host: Host): void {
 async function readDocument(): Promise<unknown> {
   const { buildDocument } = await import('../http/openapi.ts')
   return buildDocument(routes, { ...DOCUMENT_INFO, version: VERSION })
-}
-
-interface ConnectionCount {
-  open: number
-}
-
-/** Counts connections and closes those over `limit`: without file descriptors, the loop would spin (uWebSockets #445). */
-function countConnections(app: TemplatedApp, limit: number, log: Logger): ConnectionCount {
-  const count: ConnectionCount = { open: 0 }
-  let full = false
-  app.filter((response, change) => {
-    count.open += Number(change) > 0 ? 1 : -1
-    if (Number(change) < 0) {
-      if (count.open < limit) full = false
-      return
-    }
-    if (count.open <= limit) return
-    if (!full) log.warn({ limit }, 'Connection limit reached, closing new connections')
-    full = true
-    response.close()
-  })
-  return count
 }
 
 function listen(
@@ -165,21 +183,24 @@ interface Resources {
   uws: Uws
   app: TemplatedApp
   socket: us_listen_socket
+  lifecycle: Lifecycle
   context: Context
   host: Host
   connections: ConnectionCount
 }
 
-async function refuseConnections({ config, uws, socket, context, host, connections }: Resources) {
-  context.lifecycle.moveTo('draining')
+async function refuseConnections(resources: Resources): Promise<void> {
+  const { config, uws, socket, lifecycle, context, host, connections } = resources
+  lifecycle.moveTo('draining')
   context.log.info({ connections: connections.open, in_flight: host.inFlight.size }, 'Draining')
   if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
   uws.us_listen_socket_close(socket)
 }
 
 /** Connections must already be refused: a client that is asked to close would reconnect, and then be reset. */
-async function drain({ config, app, context, host, connections }: Resources): Promise<boolean> {
-  const { log, lifecycle } = context
+async function drain(resources: Resources): Promise<boolean> {
+  const { config, app, lifecycle, context, host, connections } = resources
+  const { log } = context
   lifecycle.moveTo('closing')
   const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
   while (connections.open > 0 && performance.now() < deadline) await delay(DRAIN_POLL_MS)

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, realpath, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readAddress } from '../../db/address.ts'
 import { startEmbedded } from '../../db/local/postgres.ts'
 import type { Config } from '../config/config.ts'
 import type { DatabaseUrl } from '../config/kinds.ts'
@@ -32,13 +33,17 @@ export async function startLocalDatabase(
   const postgres = await startEmbedded({
     folder,
     database: DATABASE_NAME,
-    timeoutMs: config.STARTUP_TIMEOUT_MS,
+    timeoutMs: config.STARTUP_TIMEOUT_MS || Number.POSITIVE_INFINITY,
     signal,
   })
   log.info({ version: postgres.version, folder }, 'Local PostgreSQL is up')
   return {
     settings: {
-      DATABASE_URL: { url: new Secret(postgres.url), isLocal: true },
+      DATABASE_URL: {
+        url: new Secret(postgres.url),
+        address: readAddress(postgres.url),
+        isLocal: true,
+      },
       JWT_SECRET: secret,
     },
     drain: async () => {

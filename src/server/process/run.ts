@@ -1,7 +1,12 @@
 // Runs in every process. The life of a process: it starts, drains at the first stop, and terminates at the second. The
 // only file that handles signals and ends the process.
 import { describeError } from '../../db/failures.ts'
-import type { ListenerMessage, SupervisorMessage } from '../../workers/messages.ts'
+import {
+  BEAT_MS,
+  type DatabaseState,
+  type ListenerMessage,
+  type SupervisorMessage,
+} from '../../workers/messages.ts'
 import { type Config, ConfigError, readConfig } from '../config/config.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import type { Listener } from './listener.ts'
@@ -30,10 +35,12 @@ export async function runService(entry: string): Promise<void> {
 }
 
 /** One listener; this process is connected to its supervisor. */
-export async function runListener({ migrates }: { migrates: boolean }): Promise<void> {
+export async function runListener({ migrated }: { migrated: boolean }): Promise<void> {
   const config = readConfigOrExit()
   const log = openLog(config, 'listener')
   let listener: Listener | undefined
+  startBeating()
+  let database: DatabaseState | undefined
   // A terminal sends Ctrl-C to the whole group; the supervisor decides.
   process.on('SIGINT', () => undefined)
   const onStopAsked = (stop: () => void) => {
@@ -54,6 +61,13 @@ export async function runListener({ migrates }: { migrates: boolean }): Promise<
         case 'drain':
           stopOnce()
           break
+        case 'others':
+          listener?.reportOthers(message?.ready === true)
+          break
+        case 'database':
+          database = message?.state
+          if (database) listener?.reportDatabase(database)
+          break
         default:
           log.logger.warn(
             { type: type satisfies undefined },
@@ -64,9 +78,16 @@ export async function runListener({ migrates }: { migrates: boolean }): Promise<
   }
   await run(log, onStopAsked, async (signal) => {
     const { startListener } = await import('./listener.ts')
-    listener = await startListener(config, log.logger, { migrates, signal })
+    listener = await startListener(config, log.logger, {
+      migrated,
+      onReadiness: (ready) => report({ type: 'readiness', ready }),
+    })
+    signal.throwIfAborted()
     report({ type: 'listening' })
     log.logger.info({ port: listener.port }, 'Listener is up')
+    void listener.usable.then(() => report({ type: 'usable' }))
+    // It may have come before there was a listener to receive it.
+    if (database) listener.reportDatabase(database)
     return listener
   })
 }
@@ -135,6 +156,19 @@ async function run(
 
 function report(message: ListenerMessage): void {
   if (process.connected) process.send?.(message)
+}
+
+/** Reports again and again that the event loop turns. None is sent before the last one has left: nothing piles up. */
+function startBeating(): void {
+  const beat: ListenerMessage = { type: 'beat' }
+  let leaving = false
+  setInterval(() => {
+    if (leaving || !process.connected) return
+    leaving = true
+    process.send?.(beat, undefined, undefined, () => {
+      leaving = false
+    })
+  }, BEAT_MS).unref()
 }
 
 function openLog(config: Config, role: string): Log {

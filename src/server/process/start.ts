@@ -1,5 +1,5 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
-import { LISTENER_ROLE, MIGRATES } from '../../workers/messages.ts'
+import { type DatabaseState, LISTENER_ROLE, SILENCE_MS_MAX } from '../../workers/messages.ts'
 import { type Config, childEnvironment } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
 import { claim, isTaken, probePort } from './claims.ts'
@@ -13,10 +13,21 @@ export interface ServiceOptions {
   signal: AbortSignal
 }
 
-/** Rejects when a step fails or `signal` aborts; before that, it stops what earlier steps have started. */
+/** The listeners of a start, before and after the database is there. */
+interface Listeners extends Running {
+  /** Resolves once each has tried to open its connections: it is ready, or its log says why it is not. */
+  readonly usable: Promise<void>
+  reportDatabase(state: DatabaseState): void
+}
+
+/**
+ * Resolves when the service is usable. It listens long before that, and answers 503 until the database can be reached and
+ * is migrated. Rejects when a step fails or `signal` aborts; before that, it stops what earlier steps have started.
+ */
 export async function startService(config: Config, options: ServiceOptions): Promise<Running> {
   const { log, signal } = options
   const started: Running[] = []
+  let listeners: Listeners | undefined
   try {
     const port = await takePort(config)
     const settings = { ...config, SERVER_PORT: port }
@@ -27,32 +38,50 @@ export async function startService(config: Config, options: ServiceOptions): Pro
       Object.assign(settings, local.settings)
     }
     signal.throwIfAborted()
-    started.push(await startListeners(settings, options))
+    listeners = await startListeners(settings, options)
     signal.throwIfAborted()
-    await announce(config, port, log)
+    await openService(settings, listeners, options)
+    if (!signal.aborted) await announce(config, port, log)
     if (config.LISTENERS > 1) compactHeap()
-    return together(started)
+    return together([...started, listeners])
   } catch (error) {
+    // Nothing but 503 was to be had from them: there is nothing to drain.
+    listeners?.terminate()
     await together(started).drain()
     throw error
   }
 }
 
-/** One listener runs in this process; several run in one process each, which is replaced when it dies. */
-async function startListeners(config: Config, options: ServiceOptions): Promise<Running> {
-  if (config.LISTENERS > 1) return superviseListeners(config, options)
-  const { log, signal } = options
-  const { startListener } = await import('./listener.ts')
-  return startListener(config, log, { migrates: true, signal })
+/**
+ * Migrates the database and lets the listeners connect to it. Only this process migrates: the listeners never load the
+ * driver, and whichever of them dies, the migrations go on.
+ */
+async function openService(
+  config: Config,
+  listeners: Listeners,
+  { log, signal }: ServiceOptions,
+): Promise<void> {
+  const { bringUpToDate } = await import('./migrations.ts')
+  const onState = (state: DatabaseState) => listeners.reportDatabase(state)
+  await bringUpToDate(config, { log, signal, onState })
+  // From here on requests are served, so a stop drains.
+  const stopped = new Promise((resolve) => signal.addEventListener('abort', resolve))
+  await Promise.race([listeners.usable, stopped])
 }
 
-async function superviseListeners(config: Config, options: ServiceOptions): Promise<Running> {
+/** One listener runs in this process; several run in one process each, which is replaced when it dies. */
+async function startListeners(config: Config, options: ServiceOptions): Promise<Listeners> {
+  if (config.LISTENERS > 1) return superviseListeners(config, options)
+  const { startListener } = await import('./listener.ts')
+  return startListener(config, options.log, { migrated: false })
+}
+
+async function superviseListeners(config: Config, options: ServiceOptions): Promise<Listeners> {
   const { entry, log, signal } = options
   const { Supervisor } = await import('../../workers/supervisor.ts')
   const supervisor = new Supervisor({
     entry,
     arguments: [LISTENER_ROLE],
-    startArguments: [MIGRATES],
     execArguments: ['--expose-gc', ...V8_FLAGS],
     env: childEnvironment(
       {
@@ -64,9 +93,11 @@ async function superviseListeners(config: Config, options: ServiceOptions): Prom
       { MALLOC_ARENA_MAX: '1' },
     ),
     listeners: config.LISTENERS,
+    silenceMsMax: SILENCE_MS_MAX,
     drainDelayMs: config.DRAIN_DELAY_MS,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
     onReplaced: (event) => log.error(event, 'Listener died, starting another'),
+    onSilent: (event) => log.error(event, 'Listener does not respond, killing it'),
     onUnexpected: (event) => log.warn(event, 'Listener sent an unknown message, ignoring it'),
   })
   const stop = () => void supervisor.drain()

@@ -1,5 +1,6 @@
 // The database is unreachable, stands still, or is locked: every request has its answer in time.
 import { setTimeout as delay } from 'node:timers/promises'
+import { readAddress } from '../../../src/db/address.ts'
 import { openClient } from '../../../src/db/driver/client.ts'
 import { type FaultProxy, type Mode, openProxy } from '../proxy.ts'
 import {
@@ -117,7 +118,7 @@ async function breakDatabase(stage: Stage): Promise<Outcome> {
 }
 
 async function lockTables(server: FaultServer): Promise<() => Promise<void>> {
-  const sql = openClient(server.url, { max: 1, connectTimeoutMs: 5000 })
+  const sql = openClient(readAddress(server.url), { max: 1, connectTimeoutMs: 5000 })
   await sql.unsafe('begin; lock table users, tasks in access exclusive mode')
   return async () => {
     await sql.unsafe('rollback')

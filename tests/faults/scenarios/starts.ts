@@ -8,7 +8,7 @@ import {
   type Scenario,
   type Stage,
   scaled,
-  startNode,
+  startListening,
   timeFigure,
   truthFigures,
   untilReady,
@@ -36,7 +36,7 @@ async function startFirst(stage: Stage): Promise<Outcome> {
   let slowest = 0
   for (let round = 0; round < rounds; round += 1) {
     await stage.server.stop()
-    const starting = startNode(stage, { LISTENERS: '2', STARTUP_TIMEOUT_MS: '60000' }).catch(
+    const starting = startListening(stage, { LISTENERS: '2', STARTUP_TIMEOUT_MS: '60000' }).catch(
       (error) => {
         ended.push(String(error))
       },

@@ -1,1 +1,0 @@
-exports.connect = (options) => process.getBuiltinModule('node:tls').connect(options)

@@ -1,0 +1,61 @@
+// Runs in listeners. How many connections a listener takes, and what becomes of those beyond.
+import { readFileSync } from 'node:fs'
+import type { Logger } from '../observe/log.ts'
+import type { TemplatedApp } from './uws.ts'
+
+/** Descriptors for all but clients and what the listener counts itself: modules, loops, log, a connection being closed. */
+const RESERVED_DESCRIPTORS = 64
+
+export interface ConnectionCount {
+  open: number
+}
+
+export interface ConnectionLimit {
+  /** What is wanted. */
+  connections: number
+  /** Descriptors that other parts of the listener may open while it runs. */
+  otherDescriptors: number
+}
+
+/**
+ * The wanted limit, or less when this process may not open enough descriptors. Without a descriptor, a connection cannot
+ * even be closed: it stays in the queue of the socket, and the loop spins over it.
+ */
+export function boundConnections(limit: ConnectionLimit, log: Logger): number {
+  const descriptors = readDescriptorLimit()
+  const possible = Math.max(descriptors - RESERVED_DESCRIPTORS - limit.otherDescriptors, 1)
+  if (limit.connections <= possible) return limit.connections
+  log.warn(
+    { wanted: limit.connections, limit: possible, open_files: descriptors },
+    `MAX_CONNECTIONS is ${limit.connections}, but with at most ${descriptors} open files only ${possible} are accepted`,
+  )
+  return possible
+}
+
+/** Counts connections and closes those over `limit`. */
+export function countConnections(app: TemplatedApp, limit: number, log: Logger): ConnectionCount {
+  const count: ConnectionCount = { open: 0 }
+  let full = false
+  app.filter((response, change) => {
+    count.open += Number(change) > 0 ? 1 : -1
+    if (Number(change) < 0) {
+      if (count.open < limit) full = false
+      return
+    }
+    if (count.open <= limit) return
+    if (!full) log.warn({ limit }, 'Connection limit reached, closing new connections')
+    full = true
+    response.close()
+  })
+  return count
+}
+
+/** The soft limit, which Node has raised to the hard one; none where there is no such file, or no limit. */
+function readDescriptorLimit(): number {
+  try {
+    const limits = readFileSync('/proc/self/limits', 'utf8')
+    return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY)
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
+}
