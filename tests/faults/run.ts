@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { scenarios } from './all.ts'
 import { type Result, renderReport } from './report.ts'
-import { openServer } from './server.ts'
+import type { Outcome, Scenario } from './scenario.ts'
+import { type FaultServer, openServer } from './server.ts'
 
 interface Options {
   only?: string[]
@@ -23,24 +24,23 @@ if (unknown.length > 0) throw new Error(`There is no scenario "${unknown.join('"
 const chosen = scenarios.filter(({ name }) => !only || only.includes(name))
 const results: Result[] = []
 say(`seed ${seed}, scale ${scale}, client ${options.client}`)
+let server: FaultServer | undefined
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // PostgreSQL runs in its own session: Ctrl-C reaches the services, but not it.
+  process.once(signal, () => {
+    void server?.kill().finally(() => process.kill(process.pid, signal))
+  })
+}
 for (const scenario of chosen) {
   say(`${scenario.name}: ${scenario.promise}`)
   if (scenario.isPossible?.() === false) {
     say('  not possible here')
     continue
   }
-  // Each has its own server: one that failed half-way must not spoil the next.
-  const server = await openServer()
-  const startedAt = performance.now()
-  try {
-    const note = (text: string) => say(`  ${text}`)
-    const outcome = await scenario.run({ server, client: options.client, seed, scale, note })
-    results.push({ scenario, outcome, seconds: (performance.now() - startedAt) / 1000 })
-    for (const { name, measured, limit } of outcome.figures) {
-      say(`  ${measured <= limit ? 'kept  ' : 'MISSED'} ${name}: ${measured} (limit ${limit})`)
-    }
-  } finally {
-    await server.close()
+  const result = await play(scenario)
+  results.push(result)
+  for (const { name, measured, limit } of result.outcome.figures) {
+    say(`  ${measured <= limit ? 'kept  ' : 'MISSED'} ${name}: ${measured} (limit ${limit})`)
   }
   await writeFile(options.output, renderReport(results, { seed, scale, client: options.client }))
 }
@@ -48,6 +48,24 @@ const missed = results.some(({ outcome }) =>
   outcome.figures.some(({ measured, limit }) => !(measured <= limit)),
 )
 process.exitCode = missed ? 1 : 0
+
+/** Each has its own server: one that failed half-way must not spoil the next. */
+async function play(scenario: Scenario): Promise<Result> {
+  const startedAt = performance.now()
+  server = await openServer()
+  const note = (text: string) => say(`  ${text}`)
+  let outcome: Outcome
+  try {
+    outcome = await scenario.run({ server, client: options.client, seed, scale, note })
+  } catch (error) {
+    const examples = [String(error)]
+    const figure = { name: 'scenarios that could not go on', measured: 1, limit: 0, examples }
+    outcome = { done: 'Ended early', figures: [figure] }
+  } finally {
+    await server.close()
+  }
+  return { scenario, outcome, seconds: (performance.now() - startedAt) / 1000 }
+}
 
 function readOptions(): Options {
   return new Command('test:faults')
