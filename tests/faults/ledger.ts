@@ -3,6 +3,8 @@
 export interface TrafficReport {
   /** Answers by status. */
   statuses: Map<number, number>
+  /** Answers of 400 and more by the code of their problem. */
+  codes: Map<string, number>
   /** Answers that belong to somebody else, or that are not what was asked for. */
   wrong: string[]
   /** Answers of 500, with what they said. */
@@ -33,6 +35,7 @@ export interface TrafficReport {
 export function createReport(): TrafficReport {
   return {
     statuses: new Map(),
+    codes: new Map(),
     wrong: [],
     broken: [],
     unanswered: [],
@@ -58,4 +61,15 @@ export function countAnswers({ statuses }: TrafficReport): number {
 export function countErrors(report: TrafficReport): number {
   const { goodAt, unanswered } = report
   return countAnswers(report) - goodAt.length + unanswered.length
+}
+
+/** How the requests ended, in words. */
+export function describeAnswers({ goodAt, codes, unanswered, refused }: TrafficReport): string {
+  const counts = [...codes].map(([code, count]) => `${count} \`${code}\``)
+  return [
+    `${goodAt.length} requests succeeded`,
+    ...counts,
+    `${unanswered.length} cut off`,
+    `${refused} refused connections`,
+  ].join(', ')
 }

@@ -133,6 +133,7 @@ export class User {
       })
       report.statuses.set(answer.status, (report.statuses.get(answer.status) ?? 0) + 1)
       if (answer.status < 300) report.goodAt.push(performance.now())
+      else countCode(report, String(answer.body?.code ?? answer.status))
       if (answer.status === 500) {
         report.broken.push(`${method} ${path}: ${JSON.stringify(answer.body)}`)
       }
@@ -148,6 +149,10 @@ export class User {
       if (tookMs > answerMsMax) report.late.push(`${method} ${path}: ${Math.round(tookMs)} ms`)
     }
   }
+}
+
+function countCode({ codes }: TrafficReport, code: string): void {
+  codes.set(code, (codes.get(code) ?? 0) + 1)
 }
 
 function isRefused(error: unknown): boolean {

@@ -1,5 +1,6 @@
 // The database goes away for seconds, again and again, while what it answers last is lost.
 import { setTimeout as delay } from 'node:timers/promises'
+import { describeAnswers } from '../ledger.ts'
 import { type FaultProxy, openProxy } from '../proxy.ts'
 import { createRandom } from '../random.ts'
 import {
@@ -68,7 +69,7 @@ async function goAway(stage: Stage): Promise<Outcome> {
     await traffic.stop()
     const ghosts = await countGhosts(stage, traffic)
     return {
-      done: `${rounds} absences of ${Math.round(found.awayMs / 1000)} s in all, at ${RATE_PER_SECOND} requests a second`,
+      done: `${rounds} absences of ${Math.round(found.awayMs / 1000)} s in all, at ${RATE_PER_SECOND} requests a second; ${describeAnswers(report)}`,
       figures: [
         ...truthFigures(report),
         longestFigure(report),

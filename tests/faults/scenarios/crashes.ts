@@ -1,5 +1,6 @@
 // PostgreSQL is killed under load and started again.
 import { setTimeout as delay } from 'node:timers/promises'
+import { describeAnswers } from '../ledger.ts'
 import { createRandom } from '../random.ts'
 import {
   ANSWER_MS_MAX,
@@ -50,7 +51,7 @@ async function crash(stage: Stage): Promise<Outcome> {
     }
     await traffic.stop()
     return {
-      done: `${rounds} immediate shutdowns at ${RATE_PER_SECOND} requests a second`,
+      done: `${rounds} immediate shutdowns at ${RATE_PER_SECOND} requests a second; ${describeAnswers(report)}`,
       figures: [
         ...truthFigures(report),
         longestFigure(report),

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { own, unprivilegedIdentity } from '../../../src/db/local/binaries.ts'
 import { createClient } from '../../support/client.ts'
+import { describeAnswers } from '../ledger.ts'
 import {
   exitFigure,
   listFigure,
@@ -97,7 +98,7 @@ async function measure(
   }
   await traffic.stop()
   return {
-    done: `${rounds} times the disk of the tasks full for 2 s at ${RATE_PER_SECOND} requests a second; ${found.refused} of ${found.asked} creations refused`,
+    done: `${rounds} times the disk of the tasks full for 2 s at ${RATE_PER_SECOND} requests a second; ${found.refused} of ${found.asked} creations refused; ${describeAnswers(report)}`,
     figures: [
       ...truthFigures(report),
       listFigure('reads that were not answered 200', reads),

@@ -1,6 +1,6 @@
 // Listeners are killed, at first one a second, then ten.
 import { setTimeout as delay } from 'node:timers/promises'
-import { countErrors } from '../ledger.ts'
+import { countErrors, describeAnswers } from '../ledger.ts'
 import { longestGapMs } from '../meter.ts'
 import { createRandom, pick } from '../random.ts'
 import {
@@ -52,12 +52,12 @@ async function killListeners(stage: Stage): Promise<Outcome> {
     const lastKillAt = performance.now()
     const recovery = await measureRecovery(report, lastKillAt, RATE_PER_SECOND)
     const gap = longestGapMs(report.goodAt, startedAt, performance.now())
-    const { refused } = report
     await traffic.stop()
     return {
       done:
         `${kills} kills of one of two listeners, half of them one a second, half ten, ` +
-        `at ${RATE_PER_SECOND} requests a second; ${refused} connections refused`,
+        `at ${RATE_PER_SECOND} requests a second; ` +
+        describeAnswers(report),
       figures: [
         ...truthFigures(report),
         {

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { readAddress } from '../../../src/db/address.ts'
 import { openClient } from '../../../src/db/driver/client.ts'
+import { describeAnswers } from '../ledger.ts'
 import { type FaultProxy, type Mode, openProxy } from '../proxy.ts'
 import {
   ANSWER_MS_MAX,
@@ -107,7 +108,7 @@ async function breakDatabase(stage: Stage): Promise<Outcome> {
     }
     await traffic.stop()
     return {
-      done: `${faults.length} faults, ${rounds} times each for ${faultMs / 1000} s, at ${RATE_PER_SECOND} requests a second`,
+      done: `${faults.length} faults, ${rounds} times each for ${faultMs / 1000} s, at ${RATE_PER_SECOND} requests a second; ${describeAnswers(report)}`,
       figures: [...truthFigures(report), hangFigure(report), exitFigure([service]), ...figures],
     }
   } finally {

@@ -1,7 +1,7 @@
 // Two nodes behind HAProxy are restarted in turn.
 import { setTimeout as delay } from 'node:timers/promises'
 import { hasHaproxy, startBalancer } from '../haproxy.ts'
-import { countErrors } from '../ledger.ts'
+import { countErrors, describeAnswers } from '../ledger.ts'
 import {
   listFigure,
   type Outcome,
@@ -52,11 +52,8 @@ async function restartNodes(stage: Stage): Promise<Outcome> {
         stage.note(`${restart + 1} of ${count}, ${countErrors(report)} errors`)
     }
     await traffic.stop()
-    const statuses = [...report.statuses].map(
-      ([status, answers]) => `${answers} answers of ${status}`,
-    )
     return {
-      done: `${count} restarts, in turn, of two nodes behind HAProxy at ${RATE_PER_SECOND} requests a second; slowest drain ${Math.round(slowestMs)} ms; ${statuses.join(', ')}`,
+      done: `${count} restarts, in turn, of two nodes behind HAProxy at ${RATE_PER_SECOND} requests a second; slowest drain ${Math.round(slowestMs)} ms; ${describeAnswers(report)}`,
       figures: [
         ...truthFigures(report),
         { ...listFigure('requests that failed', report.unanswered), measured: countErrors(report) },

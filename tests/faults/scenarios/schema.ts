@@ -1,7 +1,7 @@
 // The schema changes under load in every way that a migration changes it.
 import { setTimeout as delay } from 'node:timers/promises'
 import { DDL } from '../ddl.ts'
-import { countErrors } from '../ledger.ts'
+import { countErrors, describeAnswers } from '../ledger.ts'
 import {
   exitFigure,
   measureRecovery,
@@ -43,7 +43,7 @@ async function changeSchema(stage: Stage): Promise<Outcome> {
     await traffic.stop()
     return {
       done:
-        `${rounds * DDL.length} changes of ${DDL.length} kinds at ${RATE_PER_SECOND} requests a second. ` +
+        `${rounds * DDL.length} changes of ${DDL.length} kinds at ${RATE_PER_SECOND} requests a second; ${describeAnswers(report)}. ` +
         'Not done: `deallocate all` and `discard all`, which an administrator can only run in a session of his own',
       figures: [
         ...truthFigures(report),

@@ -1,6 +1,6 @@
 // Sessions of the service are terminated, ten a second.
 import { setTimeout as delay } from 'node:timers/promises'
-import { countErrors } from '../ledger.ts'
+import { countErrors, describeAnswers } from '../ledger.ts'
 import {
   measureRecovery,
   type Outcome,
@@ -57,7 +57,7 @@ async function terminateSessions(stage: Stage): Promise<Outcome> {
     await traffic.stop()
     const settled = memoryMb.slice(Math.floor(memoryMb.length / 5))
     return {
-      done: `${terminated} sessions terminated, ten a second, at ${RATE_PER_SECOND} requests a second`,
+      done: `${terminated} sessions terminated, ten a second, at ${RATE_PER_SECOND} requests a second; ${describeAnswers(report)}`,
       figures: [
         ...truthFigures(report),
         {
