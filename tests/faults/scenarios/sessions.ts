@@ -17,6 +17,8 @@ import { startTraffic } from '../traffic.ts'
 const RATE_PER_SECOND = 200
 const ACCOUNTS = 6
 const PERIOD_MS = 100
+/** At this rate, as many as wait when each takes 50 ms: more means that lost sessions are not replaced soon. */
+const IN_FLIGHT_MAX = 10
 const RECOVERY_MS_MAX = 1000
 /** Buffers and code that is compiled later may grow after the first minute by this much. */
 const GROWTH_MB_MAX = 40
@@ -64,6 +66,12 @@ async function terminateSessions(stage: Stage): Promise<Outcome> {
           name: 'requests that failed, at most those in flight',
           measured: countErrors(report),
           limit: inFlight,
+        },
+        {
+          name: 'mean of the requests in flight at a fault',
+          measured: inFlight / rounds,
+          limit: IN_FLIGHT_MAX,
+          isTime: true,
         },
         timeFigure('90 % of the rate', recovery, RECOVERY_MS_MAX),
         {
