@@ -184,6 +184,7 @@ describe.skipIf(!(await hasOpenssl()))('the driver reaches PostgreSQL (needs ope
     await expect(sql`select 1`.execute()).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     const relay = createServer((from) => {
       const to = connect(server.port, '127.0.0.1')
+      for (const socket of [from, to]) socket.on('error', () => undefined)
       from.pipe(to).pipe(from)
     }).listen(port, '127.0.0.1')
     expect(await sql`select 1 as one`).toMatchObject([{ one: 1 }])
