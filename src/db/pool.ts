@@ -220,6 +220,7 @@ class ConnectionPool implements Pool {
         done: () => {
           try {
             work.end()
+            slot.answered += 1
             resolve(undefined)
           } catch (error) {
             connection.destroy(error as Error)

@@ -57,6 +57,8 @@ export interface SlotOptions {
 
 const BACKOFF_MS_MAX = 1000
 const BACKOFF_MS_FIRST = 20
+/** A connection that has given this many answers, or has lasted for the longest back-off, was worth opening. */
+const WORTH_ANSWERS = 10
 const RETIRE_POLL_MS = 10
 
 export class Slot {
@@ -68,6 +70,8 @@ export class Slot {
   failures = 0
   /** Why the last of them failed. */
   failure: Error | undefined
+  /** Answers that this connection has given. */
+  answered = 0
   #readyAtMs = 0
   readonly #options: SlotOptions
 
@@ -88,9 +92,10 @@ export class Slot {
         const error = await this.#live()
         if (signal.aborted) return
         onEvent({ type: error instanceof AnswerMismatchError ? 'mismatch' : 'lost', error })
-        // One that has lasted is replaced at once; of a server that lets nothing last not much is asked.
+        // It is replaced at once when it was worth it; of a server that lets nothing last not much is asked.
         const lastedMs = performance.now() - this.#readyAtMs
-        this.failures = lastedMs >= BACKOFF_MS_MAX ? 0 : this.failures + 1
+        const worth = this.answered >= WORTH_ANSWERS || lastedMs >= BACKOFF_MS_MAX
+        this.failures = worth ? 0 : this.failures + 1
       } catch (error) {
         if (signal.aborted) return
         this.failures += 1
@@ -128,6 +133,7 @@ export class Slot {
       return closed.promise
     }
     this.connection = connection
+    this.answered = 0
     this.#readyAtMs = performance.now()
     this.usedAtMs = this.#readyAtMs
     this.failure = undefined

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
 import { migrate } from '../../src/db/migrate.ts'
+import { probePort } from '../../src/server/process/claims.ts'
 import { MIGRATIONS } from '../support/database.ts'
 import { openTestPool } from '../support/pool.ts'
 import {
@@ -172,6 +173,23 @@ describe.skipIf(!(await hasOpenssl()))('the driver reaches PostgreSQL (needs ope
     }
     await sql.end({ timeout: 1 })
     expect(await codeOf(url('127.0.0.1', '', 'app:wrong'))).toBe('28P01')
+  })
+
+  test('as soon as it is there, with the client whose first attempt found nobody', async () => {
+    const port = await probePort('127.0.0.1', 0)
+    const address = readAddress(
+      `postgres://app:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/postgres`,
+    )
+    const sql = openClient(address, { max: 1, connectTimeoutMs: 2000 })
+    await expect(sql`select 1`.execute()).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    const relay = createServer((from) => {
+      const to = connect(server.port, '127.0.0.1')
+      for (const socket of [from, to]) socket.on('error', () => undefined)
+      from.pipe(to).pipe(from)
+    }).listen(port, '127.0.0.1')
+    expect(await sql`select 1 as one`).toMatchObject([{ one: 1 }])
+    await sql.end({ timeout: 1 })
+    relay.close()
   })
 
   test('never by variables that are meant for other programs', async () => {

@@ -83,7 +83,10 @@ describe.skipIf(!hasSystemPostgres())('a primary and a standby (needs postgresql
     const task = await tasks.insert(OWNER, { title: 'before' })
     await eventually('replication', async () => (await countTasks(standby.url)) === 1)
     await primary.crash()
-    await expect(tasks.insert(OWNER, { title: 'lost' })).rejects.toThrow('only reads')
+    const lost = tasks.insert(OWNER, { title: 'lost' })
+    const error = (await lost.catch((thrown: unknown) => thrown)) as Error
+    expect(error).toMatchObject({ code: 'NOT_CONNECTED' })
+    expect((error.cause as Error).message).toContain('only reads')
     await standby.promote()
     await eventually('the new primary', () => isUsable(pool), 2000)
     expect(await tasks.find(OWNER, task.id)).toEqual(task)

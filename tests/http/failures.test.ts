@@ -31,8 +31,6 @@ const RETRYABLE = 'The change conflicted with another one, try again'
 describe.each([
   ['08006', 503, 'unavailable', UNREACHABLE],
   ['25006', 503, 'unavailable', UNREACHABLE],
-  ['26000', 503, 'unavailable', UNREACHABLE],
-  ['42P05', 503, 'unavailable', UNREACHABLE],
   ['40003', 503, 'unavailable', UNREACHABLE],
   ['53300', 503, 'unavailable', UNREACHABLE],
   ['28P01', 503, 'unavailable', UNREACHABLE],

@@ -51,9 +51,15 @@ async function openTo(host: Host, { tls }: Address, options: SocketOptions): Pro
   }
 }
 
-/** It fails in a later turn, when the driver has begun to listen. */
+/**
+ * It fails with the driver's first write. Earlier, the driver would keep that write back for the next connection, and then
+ * never write again: a close clears the timer of its writes, but not the mark that there is one.
+ */
 function failingSocket(error: Error): Socket {
   const socket = new Socket()
-  setImmediate(() => socket.destroy(error))
+  socket.write = () => {
+    socket.destroy(error)
+    return false
+  }
   return socket
 }

@@ -83,7 +83,9 @@ export class Readiness {
 }
 
 /** What a client may know of a failure. */
-function explain(error: unknown): string {
+function explain(thrown: unknown): string {
+  // Of a connection that could not be opened, the cause says more.
+  const error = thrown instanceof Error && thrown.cause !== undefined ? thrown.cause : thrown
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === '25006') return 'The database only reads'
   if (code === 'ETIMEDOUT' || code === 'CONNECT_TIMEOUT') return 'The database does not answer'
