@@ -68,7 +68,7 @@ async function startLiar(lie: Lie): Promise<string> {
 }
 
 async function trafficWith(lie: Lie): Promise<TrafficReport> {
-  const options = { ratePerSecond: 500, answerMsMax: ANSWER_MS_MAX }
+  const options = { answerMsMax: ANSWER_MS_MAX }
   const traffic = await startTraffic(await startLiar(lie), CLIENTS, options)
   await eventually('requests', () => traffic.report.started > 100)
   return traffic.stop()
@@ -103,10 +103,8 @@ test.each<[string, Lie]>([
 })
 
 test('it finds answers of 500', async () => {
-  let count = 0
   const report = await trafficWith((row, method) => {
-    count += 1
-    return count % 10 === 0 && method === 'PATCH' ? { status: 500, row } : honest(row, method)
+    return method === 'PATCH' ? { status: 500, row } : honest(row, method)
   })
   expect(report.broken).not.toEqual([])
 })
