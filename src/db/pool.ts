@@ -35,7 +35,7 @@ const PURPOSES: readonly Purpose[] = ['read', 'insert', 'change']
 /** Times that a statement is run again because of what PostgreSQL said about the connection or a conflict. */
 const AGAIN_MAX = 3
 const CLOSE_POLL_MS = 10
-/** How long a call waits for a connection while none can be opened: a restart of PostgreSQL is often shorter. */
+/** How long calls wait once it is known that no connection can be opened; when it has been known for longer, not at all. */
 const OUTAGE_PATIENCE_MS = 100
 
 export function openPool(options: PoolOptions): Pool {
@@ -50,6 +50,8 @@ class ConnectionPool implements Pool {
   readonly #pinger: NodeJS.Timeout
   readonly #maintained: Promise<unknown>
   readonly #started = Promise.withResolvers<boolean>()
+  /** Since when it is known that no connection can be opened. */
+  #outageSinceMs: number | undefined
 
   constructor(options: PoolOptions) {
     this.#options = options
@@ -154,13 +156,12 @@ class ConnectionPool implements Pool {
 
   /** Waits for a connection: until the deadline, but not long once it is known that none can be opened. */
   async #whenReady({ purpose }: Pick<Statement, 'purpose'>, deadlineMs: number): Promise<Slot> {
-    const startedAtMs = performance.now()
     for (;;) {
       const slot = this.#pick(purpose)
       if (slot) return slot
       if (this.#closing.signal.aborted) throw closedError()
       const outage = this.#outage()
-      const untilMs = outage ? startedAtMs + OUTAGE_PATIENCE_MS : deadlineMs
+      const untilMs = outage ? (this.#outageSinceMs ?? 0) + OUTAGE_PATIENCE_MS : deadlineMs
       const patienceMs = Math.min(untilMs, deadlineMs) - performance.now()
       // Whatever kept it from being opened, a statement that is refused perhaps, the caller was not refused.
       if (patienceMs <= 0) {
@@ -177,6 +178,8 @@ class ConnectionPool implements Pool {
   }
 
   #changed(changed: Slot): void {
+    if (this.#outage()) this.#outageSinceMs ??= performance.now()
+    else this.#outageSinceMs = undefined
     if (changed.state === 'ready') {
       if (this.#slots.every(({ state }) => state === 'ready')) {
         this.#started.resolve(true)

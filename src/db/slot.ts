@@ -56,7 +56,8 @@ export interface SlotOptions {
 }
 
 const BACKOFF_MS_MAX = 1000
-const BACKOFF_MS_FIRST = 20
+/** With two listeners of three connections, a server that is away is dialled at most twenty times in a second. */
+const BACKOFF_MS_FIRST = 150
 /** A connection that has given this many answers, or has lasted for the longest back-off, was worth opening. */
 const WORTH_ANSWERS = 10
 const RETIRE_POLL_MS = 10

@@ -287,7 +287,7 @@ describe('connections that end at the wrong moment', () => {
       answered += outcome
     }
     expect(answered).toBeGreaterThan(3)
-    // Seven waits that double, from 20 ms on, take longer than a second; then there is one a second at most.
+    // Three waits that double, from 150 ms on, take longer than a second; then there is one a second at most.
     expect(opened).toBeLessThan(12)
     await pool.close(1000)
   })

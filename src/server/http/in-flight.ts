@@ -1,6 +1,6 @@
 // Runs in listeners. The requests that wait for their answer, and what ends them at their deadline.
 
-const SWEEP_MS = 100
+const SWEEP_MS = 50
 
 /** What a member of the list must carry; only the list touches the links. */
 export interface Member<T> {
