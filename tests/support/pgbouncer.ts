@@ -66,7 +66,12 @@ export async function startPgBouncer(
     await own(users, identity)
     await own(file, identity)
     const started = spawn(BINARY, [file], { ...identity, cwd: folder, stdio: 'ignore' })
-    await answering(url, started)
+    try {
+      await answering(url, started)
+    } catch (error) {
+      await ended(started, 'SIGKILL')
+      throw error
+    }
     return started
   }
 
@@ -86,6 +91,7 @@ export async function startPgBouncer(
 }
 
 function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<unknown> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
   const exited = new Promise((resolve) => child.once('exit', resolve))
   child.kill(signal)
   return exited
