@@ -22,6 +22,8 @@ export interface ServerKind {
   /** The command that must be on PATH to build and run it. */
   toolchain: string
   build: readonly string[]
+  /** What answers 200 once it serves; `/health` unless it also answers that before. */
+  readyPath?: string
   /** What has to be done before the first start. */
   prepare?(): void
   env(options: { port: number; databaseUrl: string | undefined }): Record<string, string>

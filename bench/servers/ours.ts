@@ -27,6 +27,7 @@ export function ourService(
     folder: root,
     command: [process.execPath, ...V8_FLAGS, entry],
     ...(bundled ? { prepare: () => bundle(root) } : {}),
+    readyPath: '/ready',
     toolchain: 'node',
     build: [],
     env: ({ port, databaseUrl }) => ({

@@ -25,7 +25,7 @@ export interface RunningServer {
   stop(): Promise<void>
 }
 
-/** Starts the server and waits for its first answer. */
+/** Starts the server and waits until it serves. */
 export async function startServer(
   kind: ServerKind,
   databaseUrl: string | undefined,
@@ -53,7 +53,9 @@ export async function startServer(
     cgroup?.remove()
   }
   try {
-    await blameMemory(cgroup, () => firstAnswer(url, child, signal))
+    await blameMemory(cgroup, () =>
+      firstAnswer(`${url}${kind.readyPath ?? '/health'}`, child, signal),
+    )
   } catch (error) {
     await stop()
     const why = error instanceof OutOfMemoryError ? error.message : `see "${logFile}"`
@@ -69,9 +71,7 @@ async function firstAnswer(url: string, child: ChildProcess, signal: AbortSignal
     const ending = child.exitCode ?? child.signalCode
     if (ending !== null) throw new Error(`It ended with ${ending}`)
     if (performance.now() > deadline) throw new Error('It does not answer')
-    const answer = await fetch(`${url}/health`, { headers: { connection: 'close' } }).catch(
-      () => undefined,
-    )
+    const answer = await fetch(url, { headers: { connection: 'close' } }).catch(() => undefined)
     await answer?.arrayBuffer()
     if (answer?.ok) return
     await delay(POLL_MS)

@@ -6,7 +6,9 @@ import type { DatabaseUrl, Kind } from './kinds.ts'
 import { SETTINGS, type SettingName, settingEntries, type Values } from './settings.ts'
 
 /** The settings in force, frozen. Names are the environment's own. */
-export type Config = Readonly<Omit<Values, 'LISTENERS'> & { LISTENERS: number }>
+type Computed = 'LISTENERS' | 'DB_CONNECTIONS'
+
+export type Config = Readonly<Omit<Values, Computed> & Record<Computed, number>>
 
 /** One variable that could not be used. `value` is withheld for secrets. */
 export interface ConfigProblem {
@@ -66,7 +68,8 @@ export function parseConfig(env: Variables, file = ''): Config {
   if (problems.length > 0) throw new ConfigError(problems)
   const checked = values as Values
   const listeners = checked.LISTENERS ?? countListeners(checked.DATABASE_URL)
-  return Object.freeze({ ...checked, LISTENERS: listeners })
+  const connections = checked.DB_CONNECTIONS ?? countDatabaseConnections(checked)
+  return Object.freeze({ ...checked, LISTENERS: listeners, DB_CONNECTIONS: connections })
 }
 
 /**
@@ -76,6 +79,14 @@ export function parseConfig(env: Variables, file = ''): Config {
 function countListeners(database: DatabaseUrl | undefined): number {
   const cpus = countCpus()
   return (database?.isLocal ?? true) ? Math.max(1, Math.floor(cpus / 2)) : cpus
+}
+
+/**
+ * One for each purpose. Without batches each write waits for a commit of its own: with four connections for each purpose,
+ * PostgreSQL commits several together, and twice as many are answered.
+ */
+function countDatabaseConnections({ DB_BATCHING }: Values): number {
+  return DB_BATCHING ? 3 : 12
 }
 
 function problem(name: SettingName, text: string, source: string): ConfigProblem {

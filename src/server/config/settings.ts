@@ -106,9 +106,8 @@ export const SETTINGS = {
   },
   DB_CONNECTIONS: {
     kind: integer(1, 100),
-    default: '3',
     description:
-      'PostgreSQL connections per listener, by purpose: reads, inserts, changes; statements are pipelined over them',
+      'PostgreSQL connections per listener, by purpose: reads, inserts, changes; statements are pipelined over them; by default one for each, or four with `DB_BATCHING=off`, where each write is a commit of its own',
   },
   DB_QUEUE: {
     kind: integer(1, 100_000),
