@@ -5,9 +5,10 @@ import { countCpus } from './cpus.ts'
 import type { DatabaseUrl, Kind } from './kinds.ts'
 import { SETTINGS, type SettingName, settingEntries, type Values } from './settings.ts'
 
-/** The settings in force, frozen. Names are the environment's own. */
+/** Settings whose default depends on others, or on the machine. */
 type Computed = 'LISTENERS' | 'DB_CONNECTIONS'
 
+/** The settings in force, frozen. Names are the environment's own. */
 export type Config = Readonly<Omit<Values, Computed> & Record<Computed, number>>
 
 /** One variable that could not be used. `value` is withheld for secrets. */
@@ -82,8 +83,8 @@ function countListeners(database: DatabaseUrl | undefined): number {
 }
 
 /**
- * One for each purpose. Without batches each write waits for a commit of its own: with four connections for each purpose,
- * PostgreSQL commits several together, and twice as many are answered.
+ * One for each purpose. Without batches each write waits for a commit of its own: with four connections for each purpose
+ * PostgreSQL commits several together, and answers half as many patches again.
  */
 function countDatabaseConnections({ DB_BATCHING }: Values): number {
   return DB_BATCHING ? 3 : 12
