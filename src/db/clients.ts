@@ -18,6 +18,7 @@ import { openConnection } from './wire/open.ts'
 import { declareStatement, type Statement } from './wire/statement.ts'
 
 export interface ClientOptions extends SessionOptions {
+  /** For addresses that do not say it themselves. */
   connectTimeoutMs: number
   /** Every statement that will be asked for. */
   statements: readonly OwnStatement[]
@@ -110,7 +111,7 @@ class WireClient {
   #connect(host: Host, handlers: Partial<OpenOptions>): Promise<Connection> {
     const { connectTimeoutMs, statementTimeoutMs, pooler } = this.#options
     return openConnection(this.#address, host, {
-      connectTimeoutMs,
+      connectTimeoutMs: this.#address.connectTimeoutMs ?? connectTimeoutMs,
       answerTimeoutMs: statementTimeoutMs + ANSWER_GRACE_MS,
       messageBytesMax: MESSAGE_BYTES_MAX,
       replyBytesMax: REPLY_BYTES_MAX,

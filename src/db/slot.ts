@@ -89,6 +89,7 @@ export class Slot {
   async maintain(): Promise<void> {
     const { signal, onEvent } = this.#options
     while (!signal.aborted) {
+      const startedAtMs = performance.now()
       try {
         const error = await this.#live()
         if (signal.aborted) return
@@ -105,7 +106,9 @@ export class Slot {
         onEvent({ type: 'unreachable', error: error as Error })
       }
       if (this.failures > 0) {
-        const wait = delay(backoffMs(this.failures), undefined, { signal, ref: false })
+        // An attempt that took long has been a wait already.
+        const pauseMs = Math.max(backoffMs(this.failures) - (performance.now() - startedAtMs), 0)
+        const wait = delay(pauseMs, undefined, { signal, ref: false })
         await wait.catch(() => undefined)
       }
     }

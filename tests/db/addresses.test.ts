@@ -233,3 +233,26 @@ test('a server that says nothing is given up, and so is one that is no longer wa
   // Resolves only when no socket is left open.
   await new Promise((resolve) => silent.close(resolve))
 })
+
+test.each(['wire', 'postgres'] as const)(
+  'the connect_timeout of the URL bounds an attempt, with the client %s',
+  async (name) => {
+    const silent = createServer((socket) => void socket.resume())
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const address = silent.address()
+    const port = typeof address === 'object' ? address?.port : 0
+    const failed = Promise.withResolvers<string>()
+    const url = `postgres://u:p@127.0.0.1:${port}/d?connect_timeout=1&sslmode=disable`
+    const pool = openTestPool(url, {
+      client: name,
+      onEvent: (event) => {
+        if ('error' in event && 'code' in event.error) failed.resolve(String(event.error.code))
+      },
+    })
+    const late = setTimeout(() => failed.resolve('nothing'), 4000)
+    expect(await failed.promise).toBe('CONNECT_TIMEOUT')
+    clearTimeout(late)
+    await pool.close(0)
+    await new Promise((resolve) => silent.close(resolve))
+  },
+)

@@ -10,6 +10,7 @@ export type Sql = postgres.Sql<{ instant: string }>
 
 export interface ClientOptions {
   max: number
+  /** For an address that does not say it itself. */
   connectTimeoutMs: number
   /** PostgreSQL run-time parameters, set when a connection starts. */
   parameters?: Record<string, string | number>
@@ -27,7 +28,7 @@ export function openClient(address: Address, options: ClientOptions): Sql {
     throw invalid('migrations and DB_CLIENT=postgres know no channel_binding: use prefer')
   }
   const ended = new AbortController()
-  const { connectTimeoutMs } = options
+  const connectTimeoutMs = address.connectTimeoutMs ?? options.connectTimeoutMs
   const sql = postgres({
     ...driverAddress(address, () =>
       openSocket(address, { connectTimeoutMs, signal: ended.signal }),

@@ -10,7 +10,8 @@ import { shed } from '../http/problem.ts'
 import type { Logger } from '../observe/log.ts'
 import { OutageLog } from './outage-log.ts'
 
-const CONNECT_TIMEOUT_MS = 5000
+/** What is lost on the way of an attempt never comes, so that a network which heals is noticed only by the next one. */
+const CONNECT_TIMEOUT_MS = 2000
 const IDLE_PING_MS = 5000
 const PING_TIMEOUT_MS = 1000
 
