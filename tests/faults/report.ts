@@ -11,7 +11,13 @@ export interface Result {
 export interface RunOptions {
   seed: number
   scale: number
+  /** Scenarios that ran in full. */
+  full: readonly string[]
   client: string
+}
+
+function inFull({ full }: RunOptions): string {
+  return full.length === 0 ? '' : `, in full: ${full.join(', ')}`
 }
 
 export function renderReport(results: readonly Result[], options: RunOptions): string {
@@ -35,7 +41,7 @@ export function renderReport(results: readonly Result[], options: RunOptions): s
     'Written by `npm run test:faults`. Each row is a promise of the service, what was done to it under load, and what was',
     'measured. `npm test` runs shorter forms of the same scenarios.',
     '',
-    `Seed ${options.seed}, scale ${options.scale} (1 is the full run), database client \`${options.client}\`.`,
+    `Seed ${options.seed}, scale ${options.scale} (1 is the full run)${inFull(options)}, database client \`${options.client}\`.`,
     `${cpus().length} CPUs (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}.`,
     '',
     '| promise | what was done | figure | measured | at most | verdict |',

@@ -1,4 +1,5 @@
 // npm run test:faults: runs every scenario in full, and writes the report.
+import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
@@ -9,21 +10,27 @@ import { type FaultServer, openServer } from './server.ts'
 
 interface Options {
   only?: string[]
+  full?: string[]
   scale: string
   seed: string
   client: string
   output: string
 }
 
+const ROOT = join(import.meta.dirname, '../..')
 const options = readOptions()
 const seed = Number(options.seed)
 const scale = Number(options.scale)
-const { only } = options
-const unknown = only?.filter((name) => !scenarios.some((scenario) => scenario.name === name)) ?? []
+const { only, full = [] } = options
+const unknown = [...(only ?? []), ...full].filter(
+  (name) => !scenarios.some((scenario) => scenario.name === name),
+)
 if (unknown.length > 0) throw new Error(`There is no scenario "${unknown.join('", "')}"`)
 const chosen = scenarios.filter(({ name }) => !only || only.includes(name))
 const results: Result[] = []
 say(`seed ${seed}, scale ${scale}, client ${options.client}`)
+execFileSync(process.execPath, [join(ROOT, 'build/bundle.ts')], { stdio: ['ignore', 2, 2] })
+const entry = join(ROOT, 'dist/server/main.cjs')
 let server: FaultServer | undefined
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   // PostgreSQL runs in its own session: Ctrl-C reaches the services, but not it.
@@ -42,7 +49,10 @@ for (const scenario of chosen) {
   for (const { name, measured, limit } of result.outcome.figures) {
     say(`  ${measured <= limit ? 'kept  ' : 'MISSED'} ${name}: ${measured} (limit ${limit})`)
   }
-  await writeFile(options.output, renderReport(results, { seed, scale, client: options.client }))
+  await writeFile(
+    options.output,
+    renderReport(results, { seed, scale, full, client: options.client }),
+  )
 }
 const missed = results.some(({ outcome }) =>
   outcome.figures.some(({ measured, limit }) => !(measured <= limit)),
@@ -56,7 +66,14 @@ async function play(scenario: Scenario): Promise<Result> {
   const note = (text: string) => say(`  ${text}`)
   let outcome: Outcome
   try {
-    outcome = await scenario.run({ server, client: options.client, seed, scale, note })
+    outcome = await scenario.run({
+      server,
+      entry,
+      client: options.client,
+      seed,
+      scale: full.includes(scenario.name) ? 1 : scale,
+      note,
+    })
   } catch (error) {
     const examples = [String(error)]
     const figure = { name: 'scenarios that could not go on', measured: 1, limit: 0, examples }
@@ -74,6 +91,7 @@ function readOptions(): Options {
     )
     .option('--only <name...>', `scenarios (${scenarios.map(({ name }) => name).join(', ')})`)
     .option('--scale <share>', 'share of the full run', '1')
+    .option('--full <name...>', 'scenarios that run in full whatever the scale')
     .option('--seed <number>', 'seed of delays and choices', String(Date.now() % 1_000_000))
     .option('--client <name>', 'DB_CLIENT of the services', 'wire')
     .option('--output <file>', 'the report', join(import.meta.dirname, 'REPORT.md'))

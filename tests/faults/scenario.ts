@@ -10,6 +10,8 @@ import { childrenOf, type FaultServer } from './server.ts'
 
 export interface Stage {
   server: FaultServer
+  /** What the services run: the sources, or the bundle that is meant for production. */
+  entry: string
   /** DB_CLIENT of the services. */
   client: string
   seed: number
@@ -74,14 +76,15 @@ export async function startListening(
   env: Record<string, string> = {},
   url = stage.server.url,
 ): Promise<TestService> {
-  return startService(url, {
+  const settings = {
     DB_CLIENT: stage.client,
     REQUEST_TIMEOUT_MS: String(REQUEST_TIMEOUT_MS),
     DB_STATEMENT_TIMEOUT_MS: '1000',
     PASSWORD_QUEUE: '200',
     LOG_LEVEL: 'info',
     ...env,
-  })
+  }
+  return startService(url, settings, stage.entry)
 }
 
 /** Resolves when the service says that it is ready. */

@@ -1,5 +1,6 @@
 // Scenarios of faults in their short form, as tests. What is a time is not judged here: `npm run test:faults` does.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { MAIN } from '../support/service.ts'
 import type { Scenario } from './scenario.ts'
 import { type FaultServer, openServer } from './server.ts'
 
@@ -22,7 +23,14 @@ export function testShortly(scenarios: readonly Scenario[]): void {
       promise,
       async () => {
         const note = () => undefined
-        const { figures } = await run({ server, client: 'wire', seed: SEED, scale: 0, note })
+        const { figures } = await run({
+          server,
+          entry: MAIN,
+          client: 'wire',
+          seed: SEED,
+          scale: 0,
+          note,
+        })
         const missed = figures.filter(
           ({ measured, limit, isTime }) => !isTime && !(measured <= limit),
         )
