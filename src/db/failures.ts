@@ -148,10 +148,12 @@ export function meaningOf(error: unknown): Meaning | undefined {
 }
 
 /**
- * True when PostgreSQL itself refused the statement: nothing was changed, and each call of a batch may fare differently
+ * True when the statement itself was refused, by PostgreSQL or by the client before it was sent: nothing was changed, and each call of a batch may fare differently
  * when it is run alone.
  */
 export function isRefusal(error: unknown): boolean {
+  // A value that the client cannot send, such as a text with a NUL.
+  if (codeOf(error) === 'INVALID_PARAMETER') return true
   if (!isPostgresError(error)) return false
   const failure = classify(error)
   if (failure === 'refused' || failure === 'retryable' || failure === 'stale') return true
