@@ -142,8 +142,6 @@ export class Slot {
     this.usedAtMs = this.#readyAtMs
     this.failure = undefined
     this.#become('ready')
-    // The pool that has closed meanwhile did not know of it.
-    if (this.#options.signal.aborted) this.connection?.end()
     return closed.promise
   }
 

@@ -13,8 +13,10 @@ import {
   startPgBouncer,
 } from '../support/pgbouncer.ts'
 import { isUsable, openTestPool } from '../support/pool.ts'
+import { expectEveryRoute } from '../support/routes.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { type Tasks, tasksOf } from '../support/tasks.ts'
+import { DDL } from './ddl.ts'
 import type { TrafficReport } from './ledger.ts'
 import { startTraffic } from './traffic.ts'
 
@@ -87,16 +89,7 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
         const { service } = await start(mode, env, settings)
         const client = createClient(service.url)
         await eventually('readiness', async () => (await client.get('/ready')).status === 200)
-        const { email, password, token } = await register(client)
-        expect((await client.post('/api/v1/auth/login', { email, password })).status).toBe(200)
-        const { body } = await client.post('/api/v1/tasks', { title: 'x' }, { token })
-        const path = `/api/v1/tasks/${body.id}`
-        const patched = await client.patch(path, { status: 'done' }, { token })
-        expect(patched.body).toMatchObject({ id: body.id, status: 'done' })
-        const listed = await client.get('/api/v1/tasks?status=done&limit=1', { token })
-        expect(listed.body).toEqual([patched.body])
-        expect((await client.delete(path, { token })).status).toBe(204)
-        expect((await client.get(path, { token })).status).toBe(404)
+        await expectEveryRoute(client)
         await expectWell(service, 800)
         expect(trouble(service)).toEqual([])
       },
@@ -130,19 +123,7 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
     async () => {
       const { service } = await start('transaction', { DB_POOLER: 'transaction' })
       const traffic = await startTraffic(service.url, CLIENTS)
-      for (const change of [
-        'alter table tasks alter column title type varchar(300)',
-        'alter table tasks add column extra int not null default 1',
-        'alter table tasks drop column extra',
-        `alter type priority rename to old_priority;
-         create type priority as enum ('low', 'medium', 'high', 'critical');
-         alter table tasks alter column priority drop default,
-           alter column priority type priority using priority::text::priority,
-           alter column priority set default 'medium';
-         drop type old_priority`,
-        'alter table tasks alter column title type text',
-        'vacuum full tasks',
-      ]) {
+      for (const change of DDL) {
         const before = good(traffic.report)
         await database.query(change)
         await eventually('good answers', () => good(traffic.report) > before + 100)

@@ -1,7 +1,8 @@
 // The whole service on an older PostgreSQL, from the first migration on, with either client.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTraffic } from '../faults/traffic.ts'
-import { createClient, eventually, register } from '../support/client.ts'
+import { createClient, eventually } from '../support/client.ts'
+import { expectEveryRoute } from '../support/routes.ts'
 import { startService } from '../support/service.ts'
 import {
   hasSystemPostgres,
@@ -21,16 +22,7 @@ describe.skipIf(!hasSystemPostgres())('PostgreSQL 15 (needs the package postgres
   test.each(['wire', 'postgres'])('serves requests that go through %s', async (DB_CLIENT) => {
     const service = await startService(postgres.url, { DB_CLIENT, LISTENERS: '2' })
     const client = createClient(service.url)
-    const { email, password, token } = await register(client)
-    expect((await client.post('/api/v1/auth/login', { email, password })).status).toBe(200)
-    const { body } = await client.post('/api/v1/tasks', { title: 'x' }, { token })
-    const path = `/api/v1/tasks/${body.id}`
-    const patched = await client.patch(path, { status: 'done' }, { token })
-    expect(patched.body).toMatchObject({ id: body.id, status: 'done' })
-    const listed = await client.get('/api/v1/tasks?status=done&limit=1', { token })
-    expect(listed.body).toEqual([patched.body])
-    expect((await client.delete(path, { token })).status).toBe(204)
-    expect((await client.get(path, { token })).status).toBe(404)
+    await expectEveryRoute(client)
 
     const traffic = await startTraffic(service.url, 8)
     await eventually('good answers', () => (traffic.report.statuses.get(200) ?? 0) > 300)

@@ -20,8 +20,7 @@ export interface ClientOptions {
 
 /**
  * Makes a client; connections open when they are first needed. Outside the request path it is used as it is: by
- * migrations, the local server, and tests. Nothing of the address is
- * taken from PG* variables.
+ * migrations, the local server, and tests. Nothing of the address is taken from PG* variables.
  */
 export function openClient(address: Address, options: ClientOptions): Sql {
   if (address.channelBinding === 'require') {

@@ -131,7 +131,7 @@ function contextOptions(config: Config, secret: Secret): ContextOptions {
 
 function connectionLimit(config: Config): ConnectionLimit {
   const { MAX_CONNECTIONS: connections, DB_CONNECTIONS, PASSWORD_THREADS } = config
-  // To cancel a statement takes a second connection; the loop of a thread takes several descriptors.
+  // To find out about a pooler takes a second connection; the loop of a thread takes several descriptors.
   const otherDescriptors = 2 * DB_CONNECTIONS + DESCRIPTORS_PER_THREAD * PASSWORD_THREADS
   return { connections, otherDescriptors }
 }
