@@ -53,6 +53,13 @@ test('a statement that nobody waits for any more ends at the timeout, and its co
   await database.query(`begin; select 1 from tasks where id = '${locked.id}' for update`)
   const call = { ...callOf(OWNER, 100), ended: false }
   const given = updateTask(queue, call, locked.id, { title: 'given up' })
+  // A call that is over before it was sent would never be sent at all.
+  await eventually('the statement waits for the lock', async () => {
+    const blocked = await database.query(
+      'select 1 from pg_locks where not granted and transactionid = pg_current_xact_id()::xid',
+    )
+    return blocked.length > 0
+  })
   call.ended = true
   // There is one connection for changes: this one comes behind it.
   const next = tasks.update(OWNER, free.id, { title: 'served' })
