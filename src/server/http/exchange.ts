@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
+import { clientOf } from './client.ts'
 import { type Head, readHead } from './head.ts'
 import { type AllowedOrigins, CRLF, corsLines, headerLines, statusLine } from './headers.ts'
 import { InFlight } from './in-flight.ts'
@@ -111,6 +112,7 @@ export class Exchange implements Call {
   previous: Exchange | undefined
   next: Exchange | undefined
   readonly #response: HttpResponse
+  #client: string | undefined
   #steps: readonly Step[]
   #at = 0
   #detached = false
@@ -177,6 +179,12 @@ export class Exchange implements Call {
     this.#response.onAborted(() => {
       if (this.#end()) this.observe('aborted by the client')
     })
+  }
+
+  /** Read when it is first asked for: most requests need no address, and the kernel is asked for it. */
+  get client(): string {
+    this.#client ??= this.ended ? '' : clientOf(this.#response)
+    return this.#client
   }
 
   get detached(): boolean {

@@ -9,6 +9,8 @@ export interface Call {
   readonly requestId: string
   /** What `authenticate` made of the `Authorization` header; `undefined` on routes without `auth`. */
   readonly caller: string | undefined
+  /** What its client is counted by: an IPv4 address or an IPv6 /64; empty when it is not known. */
+  readonly client: string
   /** When the answer is no longer wanted, by `performance.now()`. */
   readonly deadlineMs: number
   /** True once nobody waits for the answer: it was sent, or the client has gone. */
