@@ -16,6 +16,6 @@ function shareOf(bytes: Uint8Array): string {
   const address = ipaddr.process(ipaddr.fromByteArray([...bytes]).toString())
   if (address.kind() === 'ipv4') return address.toString()
   const prefix = [...bytes.subarray(0, IPV6_PREFIX_BYTES)]
-  const network = [...prefix, ...new Array<number>(16 - IPV6_PREFIX_BYTES).fill(0)]
+  const network = [...prefix, ...new Uint8Array(16 - IPV6_PREFIX_BYTES)]
   return `${ipaddr.fromByteArray(network).toString()}/64`
 }
