@@ -4,6 +4,15 @@ import type { HttpResponse } from './uws.ts'
 
 // Every JSON answer says that it varies, whether this one was compressed or not.
 const CONTENT_JSON = `${CRLF}content-type: application/json${CRLF}vary: Accept-Encoding`
+/** A longer answer is always offered; a shorter one is rather buffered, which takes 0.3 us less. */
+const SMALL_LENGTH_MAX = 2048
+/**
+ * One in so many small answers is offered, too. uWebSockets.js buffers the others whether the client reads or not, so a
+ * client that never reads has about so many of them in memory, and then no further request is served on its connection.
+ * The choice is random, so that no client can foresee it.
+ */
+const SMALL_RUN = 64
+
 /** What is answered: a reply of a handler, or a problem. */
 export interface Outgoing {
   status: number
@@ -51,6 +60,10 @@ export function writeAnswer(
     return true
   }
   if (ending === 'asked') response.writeHeader('connection', 'close')
+  else if (payload.length <= SMALL_LENGTH_MAX && Math.random() * SMALL_RUN > 1) {
+    response.end(payload)
+    return true
+  }
   // With a size of 0, the length of the payload is the size.
   return response.tryEnd(payload, 0)[1]
 }
