@@ -12,13 +12,15 @@ export function mustEnd({ untrusted, head, bodyBytes, continued, host }: Exchang
 
 /** Decides whether the connection ends with this answer, and how. */
 export function decideEnding(exchange: Exchange): void {
-  const { host, head, payload, headOnly } = exchange
-  const bodyless = payload === undefined || headOnly
-  if (mustEnd(exchange) || (bodyless && host.closesBodyless())) {
-    exchange.ending = 'ours'
-  } else if (head.closes) {
-    exchange.ending = 'asked'
-  } else if (host.options.lifecycle.state === 'closing') {
-    exchange.ending = bodyless ? 'ours' : 'closing'
+  const { host, head, payload } = exchange
+  const closing = host.options.lifecycle.state === 'closing'
+  if (head.bare && payload !== undefined) {
+    if (closing) exchange.ending = 'closing'
+    return
   }
+  const bodyless = payload === undefined || exchange.headOnly
+  if (mustEnd(exchange) || (bodyless && (closing || host.closesBodyless())))
+    exchange.ending = 'ours'
+  else if (head.closes) exchange.ending = 'asked'
+  else if (closing) exchange.ending = 'closing'
 }

@@ -6,16 +6,21 @@
 import { clientOf } from './client.ts'
 import { type Head, readHead } from './head.ts'
 import { corsLines, headerLines } from './headers.ts'
-import type { Host, Waiting } from './host.ts'
-import type { InFlight } from './in-flight.ts'
+import type { Host, Unanswered } from './host.ts'
 import { Problem, shed } from './problem.ts'
-import { logFailure, logRequest, logUnread } from './request-log.ts'
+import { Remainder } from './remainder.ts'
+import { logFailure, logRequest } from './request-log.ts'
 import type { Call, Received } from './route.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
-import { type Ending, type Outgoing, writeAnswer, writeContinue, writeRest } from './writer.ts'
+import {
+  CONTENT_JSON,
+  type Ending,
+  type Outgoing,
+  writeContinue,
+  writeUnusual,
+  writeUsual,
+} from './writer.ts'
 
-/** How long a connection stays open behind its last answer while the client may still be sending. */
-const LINGER_MS = 1000
 /** The kernel takes so many bytes at once of a connection whose client has read what came before. */
 const AT_ONCE_BYTES_MAX = 16 * 1024
 
@@ -46,15 +51,14 @@ export interface Route {
 }
 
 /** One request and its answer. It is also the call that travels down to the statement. */
-export class Exchange implements Call, Waiting {
+export class Exchange implements Call, Unanswered {
   readonly host: Host
   readonly head: Head
   /** Path template of the route, for the log. */
   readonly pattern: string
   readonly requestId: string
   readonly startedAtMs: number
-  /** When the answer must be there; behind the answer, when its client must have taken it. */
-  deadlineMs: number
+  readonly deadlineMs: number
   readonly received: Received = { params: undefined, query: undefined, body: undefined }
   caller: string | undefined
   /** True once it has been answered or aborted. */
@@ -70,8 +74,8 @@ export class Exchange implements Call, Waiting {
   ending: Ending | undefined
   outgoing: Outgoing | undefined
   payload: string | Buffer | undefined
-  previous: Waiting | undefined
-  next: Waiting | undefined
+  previous: Unanswered | undefined
+  next: Unanswered | undefined
   /** True once the client has been asked for its body. */
   continued = false
   readonly #response: HttpResponse
@@ -81,12 +85,10 @@ export class Exchange implements Call, Waiting {
   #at = 0
   #detached = false
   #parsing = true
-  /** The list that it is in. */
-  #list: InFlight<Waiting> | undefined
   #take: Take | undefined
   #listens = false
   #bodyEnded = false
-  #unreadBytes = 0
+  #remainder: Remainder | undefined
 
   constructor(
     host: Host,
@@ -194,8 +196,8 @@ export class Exchange implements Call, Waiting {
     if (!this.#end()) return
     if (this.#detached) this.#response.cork(() => this.#write())
     else this.#write()
-    if (this.ending === 'ours') this.#linger()
-    if (this.#list) this.host.boundUnread()
+    if (this.ending === 'ours') this.#part()
+    if (this.#remainder) this.host.boundUnread()
   }
 
   /** At the deadline there is an answer, whatever the request waits for. */
@@ -208,23 +210,14 @@ export class Exchange implements Call, Waiting {
     this.fail(this.untrusted)
   }
 
-  disconnect(unread?: 'deadline' | 'limit'): void {
-    if (unread && this.ending !== 'ours') logUnread(this, unread)
-    this.#leave()
-    this.#response.close()
-  }
-
   /** Lets the exchange outlive its handler's call, which uWebSockets.js allows only with `onAborted`. */
   #detach(): void {
     if (this.#detached) return
     this.#detached = true
-    if (!this.ended) {
-      this.#list = this.host.unanswered
-      this.#list.add(this)
-    }
+    if (!this.ended) this.host.unanswered.add(this)
     this.#response.onAborted(() => {
       if (this.#end()) logRequest(this, 'aborted by the client')
-      else this.#leave()
+      else this.#remainder?.leave()
     })
   }
 
@@ -238,45 +231,50 @@ export class Exchange implements Call, Waiting {
     } else if (isLast || this.bodyBytes > this.host.dropBytesMax) {
       // Not within the parser, which does not expect its connection to end among chunks.
       setImmediate(() => {
-        if (this.#list === this.host.lingering) this.disconnect()
+        if (this.#remainder?.lingers) this.#remainder.disconnect()
       })
     }
   }
 
   #write(): void {
-    const { payload, outgoing, requestId, continued, headOnly, ending } = this
+    const { payload, outgoing, head } = this
     if (!outgoing) throw new Error('There is nothing to send')
-    const { status, headers } = outgoing
-    const lines = corsLines(this.host.options.allowedOrigins, this.head.origin) + headers
-    const head = { status, requestId, lines, continued }
-    const taken = writeAnswer(this.#response, head, payload, headOnly, ending)
+    const type = payload === undefined ? '' : CONTENT_JSON
+    const cors = corsLines(this.host.options.allowedOrigins, head.origin)
+    const lines = this.requestId + type + cors + outgoing.headers
+    if (payload !== undefined && head.bare && this.ending === undefined) {
+      if (!writeUsual(this.#response, outgoing.status, lines, payload)) this.#awaitReader(payload)
+    } else {
+      this.#writeUnusual(outgoing.status, lines)
+    }
+  }
+
+  #writeUnusual(status: number, lines: string): void {
+    const { payload, continued, headOnly, ending } = this
+    const isUsual = payload !== undefined && ending === undefined && !headOnly && !continued
+    const taken = isUsual
+      ? writeUsual(this.#response, status, lines, payload)
+      : writeUnusual(this.#response, { status, lines, continued, headOnly, ending }, payload)
     if (!taken && payload !== undefined) this.#awaitReader(payload)
   }
 
-  /** Goes on with the answer whenever its client has taken some of it. */
   #awaitReader(payload: string | Buffer): void {
-    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
-    this.payload = undefined
     this.#detach()
-    this.#enterUnread(bytes.byteLength)
-    this.#response.onWritable((offset) => {
-      const [accepted, complete] = writeRest(this.#response, bytes, offset)
-      if (complete) this.#leave()
-      return accepted
-    })
+    this.#remainder = new Remainder(this, this.#response)
+    this.#remainder.awaitReader(payload)
   }
 
   /** Closes the connection once the client has had time to read the answer and to stop sending. */
-  #linger(): void {
-    const { host, payload } = this
-    const bytes = payload?.length ?? 0
+  #part(): void {
+    const bytes = this.payload?.length ?? 0
     const isSmall = bytes <= AT_ONCE_BYTES_MAX
     if (isSmall && this.bodyArrived && this.untrusted === undefined) {
       this.#response.close()
       return
     }
-    if (isSmall) this.#enter(host.lingering, LINGER_MS)
-    else this.#enterUnread(bytes)
+    this.#remainder = new Remainder(this, this.#response)
+    if (isSmall) this.#remainder.linger()
+    else this.#remainder.keepUnread(bytes)
   }
 
   /** Marks the end, by answer or abort; true only the first time. */
@@ -284,26 +282,7 @@ export class Exchange implements Call, Waiting {
     if (this.ended) return false
     this.ended = true
     this.release()
-    this.#leave()
+    if (this.#detached) this.host.unanswered.delete(this)
     return true
-  }
-
-  #enter(list: InFlight<Waiting>, waitMs: number): void {
-    this.deadlineMs = performance.now() + waitMs
-    this.#list = list
-    list.add(this)
-  }
-
-  #enterUnread(bytes: number): void {
-    this.#unreadBytes = bytes
-    this.host.unreadBytes += bytes
-    this.#enter(this.host.unread, this.host.options.requestTimeoutMs)
-  }
-
-  #leave(): void {
-    this.#list?.delete(this)
-    this.#list = undefined
-    this.host.unreadBytes -= this.#unreadBytes
-    this.#unreadBytes = 0
   }
 }

@@ -29,6 +29,8 @@ export class Head {
   closesByList = false
   /** True when the client waits for an interim answer that uWebSockets.js does not give. */
   expectsContinue = false
+  /** True when nothing in it bears on whether the connection can stay, as with nearly every GET. */
+  bare = true
   preflight = false
   /** Set when the request must be refused, whatever its route. */
   refusal: Problem | undefined
@@ -43,8 +45,11 @@ export function readHead(request: HttpRequest): Head {
   head.bytes = request.getUrl().length + (request.getQuery()?.length ?? 0)
   current = head
   request.forEach(captureHeader)
-  // The parser hides all headers behind one without a name, and with them the length of a body (before 20.69).
-  if (head.contentLength < 0 && !head.chunked) head.unframed = hasBody(head.method)
+  if (head.method !== 'GET') {
+    head.bare = false
+    // The parser hides all headers behind one without a name, and with them the length of a body (before 20.69).
+    if (head.contentLength < 0 && !head.chunked) head.unframed = mayHaveBody(head.method)
+  }
   return head
 }
 
@@ -57,8 +62,8 @@ export function checkHead({ head }: { readonly head: Head }): void {
   }
 }
 
-function hasBody(method: string): boolean {
-  return method !== 'GET' && (method === 'POST' || method === 'PATCH' || method === 'PUT')
+function mayHaveBody(method: string): boolean {
+  return method === 'POST' || method === 'PATCH' || method === 'PUT'
 }
 
 // `forEach` is synchronous, so one callback serves all requests and nothing is allocated per request.
@@ -94,9 +99,7 @@ function captureHeader(name: string, value: string): void {
       readTransferEncoding(value)
       break
     case 'connection':
-      // The parser looks only at the length of the value.
-      if (value.length === 'close'.length) current.closes = true
-      else if (HAS_CLOSE.test(value)) current.closesByList = true
+      readConnection(value)
       break
     case 'expect':
       // The parser answers this spelling itself.
@@ -112,6 +115,7 @@ function captureHeader(name: string, value: string): void {
 
 /** The parser uses the first of several lengths, and takes an empty one for 0 (uWebSockets #1501): request smuggling. */
 function readLength(value: string): void {
+  current.bare = false
   if (current.contentLength >= 0) current.untrusted = invalidRequest('Send only one Content-Length')
   else if (!DIGITS.test(value)) current.untrusted = invalidRequest('Content-Length is not a number')
   else if (current.chunked) refuseBothFramings()
@@ -120,6 +124,7 @@ function readLength(value: string): void {
 
 /** The parser takes any value for chunks, and is lax about those (uWebSockets #1936), so the connection ends anyway. */
 function readTransferEncoding(value: string): void {
+  current.bare = false
   if (current.contentLength >= 0) refuseBothFramings()
   else if (current.chunked) current.untrusted = invalidRequest('Send only one Transfer-Encoding')
   else if (value.toLowerCase() !== 'chunked') {
@@ -129,6 +134,13 @@ function readTransferEncoding(value: string): void {
     )
   }
   current.chunked = true
+}
+
+function readConnection(value: string): void {
+  // uWebSockets.js looks only at the length of the value.
+  if (value.length === 'close'.length) current.closes = true
+  else if (HAS_CLOSE.test(value)) current.closesByList = true
+  if (current.closes || current.closesByList) current.bare = false
 }
 
 function refuseBothFramings(): void {

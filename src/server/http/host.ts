@@ -36,11 +36,15 @@ export interface HostOptions {
   translate(thrown: unknown): Problem
 }
 
-/** A request in one of the lists of its host; at its deadline it must leave the list. */
-export interface Waiting extends Member<Waiting> {
-  /** The request has not been answered in time. */
+/** A request without an answer. */
+export interface Unanswered extends Member<Unanswered> {
+  /** Called at the deadline: there must be an answer now. */
   beLate(): void
-  /** Closes the connection of a client that has its answer, or does not read it. */
+}
+
+/** An answered request whose connection is not free yet. */
+export interface Parting extends Member<Parting> {
+  /** Closes the connection; its client has its answer, unless it is `unread`. */
   disconnect(unread?: 'deadline' | 'limit'): void
 }
 
@@ -50,11 +54,11 @@ export class Host {
   /** A client that sends more of a body that nobody takes loses its connection, even if it does not see its answer. */
   readonly dropBytesMax: number
   /** Requests without an answer. */
-  readonly unanswered = new InFlight<Waiting>()
+  readonly unanswered = new InFlight<Unanswered>()
   /** Answers whose client has not taken them yet. */
-  readonly unread = new InFlight<Waiting>()
+  readonly unread = new InFlight<Parting>()
   /** Answered requests whose connection stays open for a moment, so that what the client still sends is dropped. */
-  readonly lingering = new InFlight<Waiting>()
+  readonly lingering = new InFlight<Parting>()
   /** Bytes of bodies that have arrived in part. */
   heldBytes = 0
   /** Bytes of the answers in `unread`. */
@@ -104,8 +108,8 @@ export class Host {
 
   #sweep(): void {
     const nowMs = performance.now()
-    this.unanswered.expire(nowMs, (waiting) => waiting.beLate())
-    this.unread.expire(nowMs, (waiting) => waiting.disconnect('deadline'))
-    this.lingering.expire(nowMs, (waiting) => waiting.disconnect())
+    this.unanswered.expire(nowMs, (request) => request.beLate())
+    this.unread.expire(nowMs, (request) => request.disconnect('deadline'))
+    this.lingering.expire(nowMs, (request) => request.disconnect())
   }
 }

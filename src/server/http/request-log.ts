@@ -3,7 +3,7 @@ import type { Host } from './host.ts'
 import type { Problem } from './problem.ts'
 
 /** A request, as the log names it. */
-interface Named {
+export interface Named {
   readonly host: Host
   readonly requestId: string
   readonly head: { readonly method: string }

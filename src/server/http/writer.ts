@@ -3,7 +3,8 @@ import { CRLF, statusLine } from './headers.ts'
 import type { HttpResponse } from './uws.ts'
 
 // Every JSON answer says that it varies, whether this one was compressed or not.
-const CONTENT_JSON = `${CRLF}content-type: application/json${CRLF}vary: Accept-Encoding`
+export const CONTENT_JSON = `${CRLF}content-type: application/json${CRLF}vary: Accept-Encoding`
+const FIRST_HEADER = 'x-request-id'
 /** A longer answer is always offered; a shorter one is rather buffered, which takes 0.3 us less. */
 const SMALL_LENGTH_MAX = 2048
 /**
@@ -22,35 +23,53 @@ export interface Outgoing {
   body: unknown
 }
 
-/** The head of an answer. */
-export interface AnswerHead {
-  status: number
-  requestId: string
-  /** Further header lines. */
-  lines: string
-  /** True after `writeContinue`. */
-  continued: boolean
-}
-
 /**
  * What ends a connection behind an answer: uWebSockets.js because the client asked for it or because the listener is
  * closing, or, where it would end too early or serve what follows, we do.
  */
 export type Ending = 'asked' | 'closing' | 'ours'
 
+/** An answer other than one with a body on a connection that stays. */
+interface Unusual {
+  status: number
+  /** The request id and further header lines. */
+  lines: string
+  /** True after `writeContinue`. */
+  continued: boolean
+  headOnly: boolean
+  ending: Ending | undefined
+}
+
 /** Writes a whole answer. False when the client has not taken all of it: then `writeRest` goes on. */
-export function writeAnswer(
+export function writeUsual(
   response: HttpResponse,
-  head: AnswerHead,
-  payload: string | Buffer | undefined,
-  headOnly: boolean,
-  ending: Ending | undefined,
+  status: number,
+  lines: string,
+  payload: string | Buffer,
 ): boolean {
-  if (ending === 'ours') {
-    writeUnfinished(response, head, payload, headOnly)
+  // All lines go in one call, ready-made: crossing into C++ costs more than the bytes.
+  if (status !== 200) response.writeStatus(statusLine(status))
+  response.writeHeader(FIRST_HEADER, lines)
+  if (payload.length <= SMALL_LENGTH_MAX && Math.random() * SMALL_RUN > 1) {
+    response.end(payload)
     return true
   }
-  writeHead(response, head, payload)
+  // With a size of 0, the length of the payload is the size.
+  return response.tryEnd(payload, 0)[1]
+}
+
+/** Does the same for every other answer. */
+export function writeUnusual(
+  response: HttpResponse,
+  answer: Unusual,
+  payload: string | Buffer | undefined,
+): boolean {
+  const { headOnly, ending } = answer
+  if (ending === 'ours') {
+    writeUnfinished(response, answer, payload)
+    return true
+  }
+  writeHead(response, answer)
   if (payload === undefined || headOnly) {
     writeNoBody(response, payload, ending)
     return true
@@ -60,11 +79,6 @@ export function writeAnswer(
     return true
   }
   if (ending === 'asked') response.writeHeader('connection', 'close')
-  else if (payload.length <= SMALL_LENGTH_MAX && Math.random() * SMALL_RUN > 1) {
-    response.end(payload)
-    return true
-  }
-  // With a size of 0, the length of the payload is the size.
   return response.tryEnd(payload, 0)[1]
 }
 
@@ -101,31 +115,24 @@ function writeNoBody(
  */
 function writeUnfinished(
   response: HttpResponse,
-  head: AnswerHead,
+  answer: Unusual,
   payload: string | Buffer | undefined,
-  headOnly: boolean,
 ): void {
-  let lines = `${head.lines}${CRLF}date: ${new Date().toUTCString()}${CRLF}connection: close`
+  let lines = `${answer.lines}${CRLF}date: ${new Date().toUTCString()}${CRLF}connection: close`
   if (payload !== undefined) {
     lines += `${CRLF}content-length: ${Buffer.byteLength(payload) + CRLF.length}`
   }
   lines += CRLF
-  if (payload !== undefined && !headOnly) lines += CRLF + payload.toString()
-  writeHead(response, { ...head, lines }, payload)
+  if (payload !== undefined && !answer.headOnly) lines += CRLF + payload.toString()
+  writeHead(response, { ...answer, lines })
 }
 
-/** All lines go in one call, ready-made: crossing into C++ costs more than the bytes. */
-function writeHead(
-  response: HttpResponse,
-  { status, requestId, lines, continued }: AnswerHead,
-  payload: string | Buffer | undefined,
-): void {
-  const value = requestId + (payload === undefined ? '' : CONTENT_JSON) + lines
+function writeHead(response: HttpResponse, { status, lines, continued }: Unusual): void {
   if (continued) {
     // uWebSockets.js knows one status line per request, and that was the interim one.
-    response.writeHeader(`HTTP/1.1 ${statusLine(status)}${CRLF}x-request-id`, value)
+    response.writeHeader(`HTTP/1.1 ${statusLine(status)}${CRLF}${FIRST_HEADER}`, lines)
     return
   }
   if (status !== 200) response.writeStatus(statusLine(status))
-  response.writeHeader('x-request-id', value)
+  response.writeHeader(FIRST_HEADER, lines)
 }
