@@ -139,7 +139,6 @@ describe('bodies', () => {
     ['an array', '[]'],
     ['a string', '"title"'],
     ['null', 'null'],
-    ['a byte order mark', '\ufeff{"title":"x"}'],
     ['deep nesting', `${'['.repeat(2000)}${']'.repeat(2000)}`],
   ])('%s is 400', async (_, body) => {
     const answer = await post({ headers: json, body })
@@ -224,18 +223,19 @@ describe('bodies', () => {
 describe('framing', () => {
   const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n'
 
-  test('chunks are 411 and the connection closes', async () => {
+  test('chunks are taken, and the connection closes', async () => {
     const text = await raw(
       [
-        'POST /api/v1/auth/login HTTP/1.1',
+        'POST /api/v1/tasks HTTP/1.1',
         'Host: x',
+        `Authorization: Bearer ${account.token}`,
         'Content-Type: application/json',
         'Transfer-Encoding: chunked',
       ],
-      '2\r\n{}\r\n0\r\n\r\n',
+      'd\r\n{"title":"x"}\r\n0\r\n\r\n',
     )
     expect(answers(text)).toHaveLength(1)
-    expect(answers(text)[0]).toMatchObject({ status: 411 })
+    expect(answers(text)[0]).toMatchObject({ status: 201 })
     expect(text.toLowerCase()).toContain('connection: close')
   })
 
