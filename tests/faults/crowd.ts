@@ -17,8 +17,13 @@ export interface CrowdOptions {
   loginPauseMs: number
   /** Connections that send bodies of the largest size, one after the other. */
   bodies: number
-  pieceBytes: number
-  piecePauseMs: number
+  /** How they are cut; the connections take turns. */
+  pieces: readonly Pieces[]
+}
+
+export interface Pieces {
+  bytes: number
+  pauseMs: number
 }
 
 export interface CrowdReport {
@@ -51,7 +56,11 @@ export class Crowd {
     this.#tasks = [
       this.#stayIdle(),
       ...Array.from({ length: options.logins }, () => this.#logIn()),
-      ...Array.from({ length: options.bodies }, () => this.#sendBodies()),
+      ...Array.from({ length: options.bodies }, (_, number) => {
+        const pieces = options.pieces[number % options.pieces.length]
+        if (!pieces) throw new Error('Bodies need pieces')
+        return this.#sendBodies(pieces)
+      }),
     ]
   }
 
@@ -135,52 +144,55 @@ export class Crowd {
     }
   }
 
-  async #sendBodies(): Promise<void> {
+  async #sendBodies(pieces: Pieces): Promise<void> {
     const { url, user } = this.#options
     const tally = this.#report.bodies
     while (this.#running) {
       tally.sent += 1
-      const status = await this.#sendBody(new URL(url), user)
+      const status = await sendBody(new URL(url), user, pieces)
       if (status === undefined) tally.lost += 1
       else countStatus(tally, status)
       if (status !== 201) await delay(REFUSED_PAUSE_MS)
     }
   }
-
-  /** Resolves with the status, or `undefined` when the connection ended without one. */
-  async #sendBody({ hostname, port, host }: URL, { token }: SeedUser): Promise<number | undefined> {
-    const { pieceBytes, piecePauseMs } = this.#options
-    const socket = connect({ host: hostname, port: Number(port), noDelay: true })
-    const parser = new AnswerParser()
-    let status: number | undefined
-    let ended = false
-    const answered = new Promise<void>((resolve) => {
-      socket.on('data', (chunk) => {
-        status ??= parser.push(chunk)
-        if (status !== undefined) resolve()
-      })
-      socket.on('error', () => undefined)
-      socket.on('close', () => {
-        ended = true
-        resolve()
-      })
-    })
-    socket.write(
-      `POST /api/v1/tasks HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${token}\r\n` +
-        `content-type: application/json\r\ncontent-length: ${BODY_BYTES}\r\n\r\n`,
-    )
-    for (let at = 0; at < BODY_BYTES && status === undefined && !ended; at += pieceBytes) {
-      socket.write(BODY.subarray(at, at + pieceBytes))
-      await delay(piecePauseMs)
-    }
-    await Promise.race([answered, delay(ANSWER_WAIT_MS, undefined, { ref: false })])
-    socket.destroy()
-    return status
-  }
 }
 
 /** White space may follow what JSON says. */
 const BODY = Buffer.from(JSON.stringify({ title: 'The largest body' }).padEnd(BODY_BYTES))
+
+/** Resolves with the status, or `undefined` when the connection ended without one. */
+async function sendBody(
+  { hostname, port, host }: URL,
+  { token }: SeedUser,
+  { bytes, pauseMs }: Pieces,
+): Promise<number | undefined> {
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true })
+  const parser = new AnswerParser()
+  let status: number | undefined
+  let ended = false
+  const answered = new Promise<void>((resolve) => {
+    socket.on('data', (chunk) => {
+      status ??= parser.push(chunk)
+      if (status !== undefined) resolve()
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      ended = true
+      resolve()
+    })
+  })
+  socket.write(
+    `POST /api/v1/tasks HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${token}\r\n` +
+      `content-type: application/json\r\ncontent-length: ${BODY_BYTES}\r\n\r\n`,
+  )
+  for (let at = 0; at < BODY_BYTES && status === undefined && !ended; at += bytes) {
+    socket.write(BODY.subarray(at, at + bytes))
+    await delay(pauseMs)
+  }
+  await Promise.race([answered, delay(ANSWER_WAIT_MS, undefined, { ref: false })])
+  socket.destroy()
+  return status
+}
 
 /** Sends the next request; resolves with its status, or `undefined` when the connection ended instead. */
 function exchange(connection: Connection, tally: Tally): Promise<number | undefined> {

@@ -10,6 +10,8 @@ export type Report = SteadyLoadReport | (CrowdReport & { open: number })
 const STOP_PATIENCE_MS = 15_000
 
 const job = workerData as Job
+// The rule is for windows of browsers; the port of a thread has no origin.
+/* oxlint-disable unicorn/require-post-message-target-origin */
 const work = 'load' in job ? new SteadyLoad(job.load) : new Crowd(job.crowd)
 parentPort?.on('message', (order: Order) => {
   if (order.type === 'rate') {

@@ -46,6 +46,10 @@ export function startCrowd(options: CrowdOptions): RunningCrowd {
 export async function findCapacity(load: Load, stepMs: number): Promise<number> {
   let capacity = RATE_MIN
   let rate = RATE_MIN
+  // The first requests find code that is not compiled yet.
+  load.setRate(RATE_MIN)
+  await delay(stepMs)
+  await load.report()
   for (let step = 0; step < RATE_STEPS_MAX; step += 1) {
     load.setRate(rate)
     await delay(stepMs)
@@ -75,6 +79,8 @@ export async function makeUsers(url: string, count: number, tasks: number): Prom
   return Promise.all(accounts.map(addTasks))
 }
 
+// The rule is for windows of browsers; a thread has no origin.
+/* oxlint-disable unicorn/require-post-message-target-origin */
 function startThread<Answer extends Report>(job: Job) {
   const worker = new Worker(THREAD, { workerData: job })
   return {
