@@ -4,6 +4,7 @@ import { absences } from './scenarios/absences.ts'
 import { crashes } from './scenarios/crashes.ts'
 import { disk } from './scenarios/disk.ts'
 import { listeners } from './scenarios/listeners.ts'
+import { memory } from './scenarios/memory.ts'
 import { outages } from './scenarios/outages.ts'
 import { contention, registers } from './scenarios/registers.ts'
 import { restarts } from './scenarios/restarts.ts'
@@ -28,6 +29,7 @@ export const processFaults: readonly Scenario[] = [
   registers,
   contention,
   starts,
+  memory,
 ]
 
 export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults]

@@ -70,11 +70,16 @@ export async function startNode(
   return service
 }
 
-/** A service that listens, with or without a database. */
+/**
+ * A service that listens, with or without a database.
+ *
+ * @param preparation words of the shell that becomes the service
+ */
 export async function startListening(
   stage: Stage,
   env: Record<string, string> = {},
   url = stage.server.url,
+  preparation = '',
 ): Promise<TestService> {
   const settings = {
     DB_CLIENT: stage.client,
@@ -84,7 +89,7 @@ export async function startListening(
     LOG_LEVEL: 'info',
     ...env,
   }
-  return startService(url, settings, stage.entry)
+  return startService(url, settings, stage.entry, preparation)
 }
 
 /** Resolves when the service says that it is ready. */

@@ -8,6 +8,8 @@ import { checked, compileValidator } from './validate.ts'
 const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*(?:utf-8|"utf-8")\s*)?$/i
 /** A body over the limit is read and thrown away up to this many times the limit, so that the client sees its 413. */
 const DISCARD_FACTOR = 16
+/** The first room for a body that arrives in pieces, in bytes; then it doubles. */
+const ROOM_BYTES_MIN = 1024
 /** Bytes that a listener holds at most of bodies that arrive in pieces. */
 const HELD_BYTES_MAX = 32 * 1024 * 1024
 
@@ -57,20 +59,36 @@ function addPiece(exchange: Exchange, piece: ArrayBuffer, isLast: boolean): Buff
     return undefined
   }
   if (!fits) throw tooLarge(bodyBytesMax)
-  if (exchange.pieces.length === 0) return Buffer.from(piece)
-  const whole = Buffer.concat([...exchange.pieces, Buffer.from(piece)])
+  const [room] = exchange.pieces
+  if (!room) return Buffer.from(piece)
+  const arrived = room.subarray(0, exchange.bodyBytes - piece.byteLength)
+  const whole = Buffer.concat([arrived, Buffer.from(piece)])
   exchange.release()
   return whole
 }
 
-/** Keeps a copy: the piece is detached when its callback returns. */
+/**
+ * Copies the piece, which is detached when its callback returns, into one room for all of them: a buffer for each piece
+ * would take hundreds of bytes that nothing counts, and a client chooses how small its pieces are.
+ */
 function hold(exchange: Exchange, piece: ArrayBuffer): void {
-  const { host } = exchange
-  if (host.heldBytes + piece.byteLength > HELD_BYTES_MAX) {
-    throw shed('overloaded', 'Too many request bodies are arriving, try again later')
+  const { host, bodyBytes } = exchange
+  const arrivedBytes = bodyBytes - piece.byteLength
+  let [room] = exchange.pieces
+  if (!room || room.length < bodyBytes) {
+    const before = room?.length ?? 0
+    const doubled = Math.max(ROOM_BYTES_MIN, 2 * before, bodyBytes)
+    const size = Math.min(doubled, host.options.bodyBytesMax)
+    if (host.heldBytes + size - before > HELD_BYTES_MAX) {
+      throw shed('overloaded', 'Too many request bodies are arriving, try again later')
+    }
+    const larger = Buffer.allocUnsafeSlow(size)
+    room?.copy(larger, 0, 0, arrivedBytes)
+    host.heldBytes += size - before
+    exchange.pieces = [larger]
+    room = larger
   }
-  host.heldBytes += piece.byteLength
-  exchange.pieces = [...exchange.pieces, Buffer.from(piece.slice(0))]
+  room.set(new Uint8Array(piece), arrivedBytes)
 }
 
 function parseJson(bytes: Buffer): unknown {
