@@ -1,6 +1,7 @@
 // Every scenario of faults, in the order of the report.
 import type { Scenario } from './scenario.ts'
 import { absences } from './scenarios/absences.ts'
+import { abuse } from './scenarios/abuse.ts'
 import { crashes } from './scenarios/crashes.ts'
 import { disk } from './scenarios/disk.ts'
 import { listeners } from './scenarios/listeners.ts'
@@ -28,6 +29,7 @@ export const processFaults: readonly Scenario[] = [
   registers,
   contention,
   starts,
+  abuse,
 ]
 
 export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults]

@@ -64,8 +64,9 @@ export async function startNode(
   stage: Stage,
   env: Record<string, string> = {},
   url = stage.server.url,
+  preparation = '',
 ): Promise<TestService> {
-  const service = await startListening(stage, env, url)
+  const service = await startListening(stage, env, url, preparation)
   await untilReady(service.url)
   return service
 }
@@ -75,6 +76,7 @@ export async function startListening(
   stage: Stage,
   env: Record<string, string> = {},
   url = stage.server.url,
+  preparation = '',
 ): Promise<TestService> {
   const settings = {
     DB_CLIENT: stage.client,
@@ -84,7 +86,7 @@ export async function startListening(
     LOG_LEVEL: 'info',
     ...env,
   }
-  return startService(url, settings, stage.entry)
+  return startService(url, settings, stage.entry, preparation)
 }
 
 /** Resolves when the service says that it is ready. */
