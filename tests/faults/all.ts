@@ -1,6 +1,7 @@
 // Every scenario of faults, in the order of the report.
 import type { Scenario } from './scenario.ts'
 import { absences } from './scenarios/absences.ts'
+import { abuse } from './scenarios/abuse.ts'
 import { crashes } from './scenarios/crashes.ts'
 import { disk } from './scenarios/disk.ts'
 import { listeners } from './scenarios/listeners.ts'
@@ -32,4 +33,5 @@ export const processFaults: readonly Scenario[] = [
   memory,
 ]
 
-export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults]
+/** `abuse` has no short form: the tests of HTTP have its clients one by one. */
+export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults, abuse]

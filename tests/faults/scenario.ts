@@ -64,8 +64,9 @@ export async function startNode(
   stage: Stage,
   env: Record<string, string> = {},
   url = stage.server.url,
+  preparation = '',
 ): Promise<TestService> {
-  const service = await startListening(stage, env, url)
+  const service = await startListening(stage, env, url, preparation)
   await untilReady(service.url)
   return service
 }
