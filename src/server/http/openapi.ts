@@ -28,7 +28,7 @@ const ProblemBody = Type.Object(
           pointer: Type.String({ description: 'JSON pointer to the invalid field' }),
           message: Type.String(),
         }),
-        { description: 'Every invalid field' },
+        { description: 'The invalid fields, at most 50', maxItems: 50 },
       ),
     ),
   },

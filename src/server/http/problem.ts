@@ -5,7 +5,7 @@ export const PROBLEMS = {
   invalid_request: {
     status: 400,
     reason: 'Bad Request',
-    about: 'The request is not valid; `errors` lists every invalid field',
+    about: 'The request is not valid; `errors` lists the invalid fields, at most 50',
   },
   unauthorized: {
     status: 401,
