@@ -89,5 +89,6 @@ export function preflightLines(allow: string, allowedHeaders: string): string {
  * take it for a name. So the names of the list stand before it.
  */
 export function allowedHeadersValue(origins: AllowedOrigins, names: readonly string[]): string {
-  return (origins === undefined ? [...new Set(['Authorization', ...names, '*'])] : names).join(', ')
+  const any = origins === undefined || names.includes('*')
+  return (any ? [...new Set(['Authorization', ...names, '*'])] : names).join(', ')
 }
