@@ -88,6 +88,8 @@ beforeAll(async () => {
       log: pino({ level: 'silent' }),
       lifecycle: new Lifecycle(),
       allowedOrigins: undefined,
+      allowedHeaders: '*',
+      rateLimit: undefined,
       bodyBytesMax: 1024,
       requestTimeoutMs: 300,
       authenticate: (authorization) => {

@@ -2,12 +2,14 @@
 // Parsing, static types, `--help`, `.env.example` and the README's table come from these rows.
 import {
   choice,
+  headerNames,
   integer,
   type Kind,
   nonEmptyText,
   onOrOff,
   origins,
   postgresUrl,
+  rate,
   secretText,
 } from './kinds.ts'
 
@@ -60,6 +62,19 @@ export const SETTINGS = {
     kind: origins,
     default: '*',
     description: 'Origins that browsers may call from: `*`, or a comma-separated list',
+  },
+  CORS_HEADERS: {
+    kind: headerNames,
+    default:
+      'Authorization, Content-Type, X-Request-Id, Idempotency-Key, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, Last-Event-ID, Prefer, traceparent, tracestate, baggage, sentry-trace',
+    description:
+      'Headers that browsers may send; when any origin may call, these and all others may be sent',
+  },
+  RATE_LIMIT: {
+    kind: rate,
+    default: 'off',
+    description:
+      'Most requests of one account, or of one client without a valid token, such as `100/s`; each listener counts for itself; further ones get 429',
   },
   MAX_BODY_BYTES: {
     kind: integer(1024, 16_777_216),

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { TObject } from '@sinclair/typebox'
 import { type Exchange, type Step, WAITS } from './exchange.ts'
+import { refuseManyValues } from './json-limit.ts'
 import { invalidRequest, Problem, shed } from './problem.ts'
 import { checked, compileValidator } from './validate.ts'
 
@@ -93,6 +94,7 @@ function hold(exchange: Exchange, piece: ArrayBuffer): void {
 
 function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw invalidRequest('The body is not valid UTF-8')
+  refuseManyValues(bytes)
   try {
     return JSON.parse(bytes.toString())
   } catch {

@@ -7,17 +7,16 @@ import type { Logger } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
 import { clientOf } from './client.ts'
 import { type Head, readHead } from './head.ts'
-import { type AllowedOrigins, CRLF, corsLines, headerLines, statusLine } from './headers.ts'
+import { type AllowedOrigins, commonLines, headerLines, NO_STORE, statusLine } from './headers.ts'
 import { InFlight } from './in-flight.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { Problem, shed } from './problem.ts'
+import type { RateLimit } from './rate-limit.ts'
 import type { Call, Priority } from './route.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
 
 /** An id that is echoed and logged must neither split a header or a line, nor be an e-mail address. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
-// Every JSON answer says that it varies, whether this one was compressed or not.
-const CONTENT_JSON = `${CRLF}content-type: application/json${CRLF}vary: Accept-Encoding`
 
 const NO_PIECES: readonly Buffer[] = []
 
@@ -31,6 +30,10 @@ export interface HostOptions {
   log: Logger
   lifecycle: Lifecycle
   allowedOrigins: AllowedOrigins
+  /** The value of `Access-Control-Allow-Headers`. */
+  allowedHeaders: string
+  /** `undefined` when requests are not limited. */
+  rateLimit: RateLimit | undefined
   bodyBytesMax: number
   requestTimeoutMs: number
   /** The caller that an `Authorization` header names. Throws a `Problem`. */
@@ -98,6 +101,8 @@ export class Exchange implements Call {
   readonly deadlineMs: number
   readonly received: Received = { params: undefined, query: undefined, body: undefined }
   caller: string | undefined
+  /** Header lines that the answer gets, whatever it is. */
+  lines = ''
   /** True once it has been answered or aborted. */
   ended = false
   /** The request of uWebSockets.js, which is valid until the first step that waits. */
@@ -162,7 +167,7 @@ export class Exchange implements Call {
     if (problem.status >= 500) this.#logFailure(problem, thrown)
     this.outgoing = {
       status: problem.status,
-      headers: headerLines(problem.headers),
+      headers: NO_STORE + headerLines(problem.headers),
       body: problem.toBody(this.requestId),
     }
     this.#steps = this.host.replySteps
@@ -234,10 +239,10 @@ export class Exchange implements Call {
     const response = this.#response
     if (outgoing.status !== 200) response.writeStatus(statusLine(outgoing.status))
     // All lines go in one call, ready-made: crossing into C++ costs more than the bytes.
-    const type = payload === undefined ? '' : CONTENT_JSON
-    const cors = corsLines(allowedOrigins, this.head.origin)
-    response.writeHeader('x-request-id', this.requestId + type + cors + outgoing.headers)
     const close = lifecycle.state === 'closing' || this.untrusted !== undefined
+    const common = commonLines(allowedOrigins, this.head, payload !== undefined, close)
+    const { requestId, lines } = this
+    response.writeHeader('x-request-id', requestId + common + lines + outgoing.headers)
     if (payload !== undefined && !this.headOnly) {
       response.end(payload, close)
       return

@@ -4,6 +4,7 @@ import type { HttpRequest } from './uws.ts'
 
 /** Largest request head, in bytes: room for a token, cookies and trace headers. */
 const HEAD_BYTES_MAX = 16_384
+const KEEP_ALIVE = /^keep-alive$/i
 
 /** What later steps need of a request's head; an absent header is the empty string. */
 export class Head {
@@ -18,6 +19,8 @@ export class Head {
   /** -1 when there is none. */
   contentLength = -1
   preflight = false
+  /** True when the client asks for a connection that is kept, as HTTP/1.0 did: such clients heed `Keep-Alive`. */
+  keepAlive = false
   /** Set when what follows on this connection cannot be trusted to be a request. */
   untrusted: Problem | undefined
 }
@@ -73,6 +76,9 @@ function captureHeader(name: string, value: string): void {
     case 'transfer-encoding':
       // The parser's chunk handling is lax, another way to smuggle (uWebSockets #1936).
       current.untrusted = new Problem('length_required', 'Send Content-Length, not chunks')
+      break
+    case 'connection':
+      current.keepAlive = KEEP_ALIVE.test(value)
       break
     case 'access-control-request-method':
       current.preflight = true

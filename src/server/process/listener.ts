@@ -14,9 +14,11 @@ import {
   countConnections,
 } from '../http/connections.ts'
 import { Host } from '../http/exchange.ts'
+import { allowedHeadersValue } from '../http/headers.ts'
 import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
 import { REPLY_STEPS } from '../http/pipeline.ts'
+import { RateLimit } from '../http/rate-limit.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
 import { VERSION } from '../root.ts'
@@ -142,6 +144,8 @@ function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }
       log,
       lifecycle,
       allowedOrigins: config.CORS_ORIGINS,
+      allowedHeaders: allowedHeadersValue(config.CORS_ORIGINS, config.CORS_HEADERS),
+      rateLimit: config.RATE_LIMIT && new RateLimit(config.RATE_LIMIT),
       bodyBytesMax: config.MAX_BODY_BYTES,
       requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
       authenticate: (authorization) => tokens.verify(authorization),
