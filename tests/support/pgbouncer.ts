@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
-import { own, unprivilegedIdentity } from '../../src/db/local/binaries.ts'
 import { probePort } from '../../src/server/process/claims.ts'
+import { own, unprivilegedUser } from './unprivileged.ts'
 
 const BINARY = '/usr/sbin/pgbouncer'
 const PASSWORD = 'of the pooler'
@@ -39,7 +39,7 @@ export async function startPgBouncer(
   const server = new URL(databaseUrl)
   const database = server.pathname.slice(1)
   const port = await probePort('127.0.0.1', 0)
-  const identity = await unprivilegedIdentity()
+  const identity = await unprivilegedUser()
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-pgbouncer-'))
   const users = join(folder, 'users')
   const file = join(folder, 'pgbouncer.ini')
