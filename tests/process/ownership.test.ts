@@ -265,22 +265,22 @@ describe('DATA_DIR is refused', () => {
     return running.stderr()
   }
 
-  async function keepSecret(mode: number): Promise<string> {
+  async function keepSecret(mode: string): Promise<string> {
     const path = join(folder, 'jwt-secret')
     await writeFile(path, `${SECRET}\n`)
     await chmod(path, mode)
     return path
   }
 
-  test.each([0o770, 0o702])('when others can write it: mode %o', async (mode) => {
+  test.each(['770', '702'])('when others can write it: mode %s', async (mode) => {
     await chmod(folder, mode)
     expect(await refusal()).toContain(
       `Cannot use "${folder}": other users can write it; fix: chmod go-w "${folder}"`,
     )
   })
 
-  test.each([0o640, 0o604, 0o620, 0o602])(
-    'when others can read or write its secret: mode %o',
+  test.each(['640', '604', '620', '602'])(
+    'when others can read or write its secret: mode %s',
     async (mode) => {
       const path = await keepSecret(mode)
       expect(await refusal()).toContain(
@@ -326,7 +326,7 @@ describe('DATA_DIR is refused', () => {
     })
 
     test('when its secret belongs to another user', async () => {
-      const path = await keepSecret(0o600)
+      const path = await keepSecret('600')
       await chown(path, STRANGER_UID, STRANGER_UID)
       expect(await refusal()).toContain(
         `Cannot use "${path}": it belongs to another user (uid ${STRANGER_UID}); fix: chown 0 "${path}"`,
