@@ -17,6 +17,7 @@ const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 export interface FaultServer {
   /** The same through every restart. */
   url: string
+  dataFolder: string
   /** Resolves when it answers. */
   start(): Promise<void>
   /** Immediate shutdown, as in a crash. Resolves when the process has ended. */
@@ -45,7 +46,8 @@ export async function openServer(folder?: string): Promise<FaultServer> {
     onApplied: () => undefined,
   })
   const sql = openClient(address, { max: 1, connectTimeoutMs: 5000 })
-  const pid = async () => (await readPidFile(join(place, 'postgres')))?.pid
+  const dataFolder = join(place, 'postgres')
+  const pid = async () => (await readPidFile(dataFolder))?.pid
 
   async function stop(): Promise<void> {
     await postgres?.stop()
@@ -54,6 +56,7 @@ export async function openServer(folder?: string): Promise<FaultServer> {
 
   return {
     url,
+    dataFolder,
     start: async () => {
       postgres ??= await startEmbedded(options)
     },

@@ -1,12 +1,11 @@
 // The disk that holds the tasks is full for some seconds. Needs the right to mount.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { chown, mkdtemp, open, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { own, unprivilegedIdentity } from '../../../src/db/local/binaries.ts'
 import { createClient } from '../../support/client.ts'
 import { describeAnswers } from '../ledger.ts'
 import {
@@ -49,7 +48,8 @@ async function fillDisk(stage: Stage): Promise<Outcome> {
   await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m`, 'tmpfs', folder])
   const service = await startNode(stage, { LISTENERS: '2' })
   try {
-    await own(folder, await unprivilegedIdentity())
+    const { uid, gid } = await stat(stage.server.dataFolder)
+    await chown(folder, uid, gid)
     await stage.server.query(`create tablespace small location '${folder}'`)
     await moveTasks(stage, 'small')
     return await measure(stage, service, join(folder, 'filler'))
