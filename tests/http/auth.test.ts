@@ -34,7 +34,7 @@ describe('register', () => {
     expect(body.user.created_at).toMatch(INSTANT)
     expect(headers.get('cache-control')).toBe('no-store')
     const claims = JSON.parse(Buffer.from(body.token.split('.')[1], 'base64url').toString())
-    expect(Object.keys(claims).sort()).toEqual(['exp', 'iat', 'sub'])
+    expect(Object.keys(claims).sort()).toEqual(['aud', 'exp', 'iat', 'iss', 'jti', 'sub'])
     expect(claims.sub).toBe(body.user.id)
     expect(claims.exp - claims.iat).toBe(24 * 3600)
     expect(Date.parse(body.expires_at)).toBe(claims.exp * 1000)
