@@ -43,6 +43,11 @@ export const PROBLEMS = {
     reason: 'Unsupported Media Type',
     about: 'The body is not `application/json`',
   },
+  too_many_requests: {
+    status: 429,
+    reason: 'Too Many Requests',
+    about: 'Too many requests from this client or for this account; see `Retry-After`',
+  },
   headers_too_large: {
     status: 431,
     reason: 'Request Header Fields Too Large',
