@@ -34,8 +34,14 @@ export class FailureStore extends RateLimiterStoreAbstract<Failures> {
     this.#options = options
   }
 
+  /** PostgreSQL may be read while it takes no writes: then what was counted here counts. */
   protected async _get(key: string): Promise<Failures | null> {
-    return (await this.#ask((queue, call) => findLoginFailures(queue, call, key))) ?? null
+    const [kept, insured] = await Promise.all([
+      this.#ask((queue, call) => findLoginFailures(queue, call, key)),
+      this.#options.insuranceLimiter.get(this.parseKey(key)),
+    ])
+    if (!insured || (kept && kept.failures >= insured.consumedPoints)) return kept ?? null
+    return { failures: insured.consumedPoints, ms_left: insured.msBeforeNext }
   }
 
   protected _upsert(key: string, failures: number, windowMs: number): Promise<Failures> {

@@ -26,6 +26,7 @@ declare module 'rate-limiter-flexible/lib/RateLimiterStoreAbstract.js' {
     readonly duration: number
     readonly keyPrefix: string
     getKey(key: string): string
+    parseKey(fullKey: string): string
     /** How long the process itself knows a key to be out of points; 0 when it does not. */
     getInMemoryBlockMsBeforeExpire(fullKey: string): number
     get(key: string): Promise<RateLimiterRes | null>
