@@ -1,7 +1,7 @@
 // Runs in listeners. The operations on failed logins, and on the clients that accounts have logged in from.
 import { firstRow, type Operation, single } from './operation.ts'
 import type { Call, Queue } from './queue.ts'
-import type { Columns } from './row.ts'
+import { type Columns, isNull, readRow } from './row.ts'
 
 /** How often a key has failed, and when that is forgotten. */
 export interface Failures {
@@ -9,7 +9,13 @@ export interface Failures {
   ms_left: number
 }
 
+interface KeyedFailures extends Failures {
+  key: string
+}
+
+const NO_FAILURES: ReadonlyMap<string, Failures> = new Map()
 const FAILURES = { failures: 'int', ms_left: 'int' } as const satisfies Columns
+const KEYED = { key: 'text', ...FAILURES } as const satisfies Columns
 const CLIENT = { is_recent: 'int' } as const satisfies Columns
 
 // The clock is PostgreSQL's, so that those of the nodes need not agree.
@@ -17,13 +23,22 @@ const operations = {
   findFailures: single({
     name: 'find_login_failures',
     purpose: 'read',
-    parameters: { key: 'text' },
+    parameters: { own: 'text', account: 'text', client: 'text' },
     lookup: { index: 'login_failures_pkey', by: ['key'] },
-    text: ({ key }) => `
-      select failures, (extract(epoch from expires_at - now()) * 1000)::int as ms_left
-      from login_failures where key = ${key} and expires_at > now()`,
-    columns: FAILURES,
-    reading: firstRow<Failures>(FAILURES),
+    text: ({ own, account, client }) => `
+      select key::text, failures, (extract(epoch from expires_at - now()) * 1000)::int as ms_left
+      from (values (${own}), (${account}), (${client})) as wanted (key)
+      join login_failures using (key) where expires_at > now()`,
+    columns: KEYED,
+    reading: {
+      start: NO_FAILURES,
+      row: (found, bytes, fields) => {
+        if (isNull(fields, 1)) return found
+        const row = readRow(KEYED, bytes, fields) as unknown as KeyedFailures
+        return new Map(found).set(row.key, row)
+      },
+      end: (found) => found,
+    },
   }),
   insertFailures: single({
     name: 'insert_login_failures',
@@ -78,13 +93,20 @@ const operations = {
 /** Every operation on logins, for whoever prepares or tests them all. */
 export const loginOperations: readonly Operation<never>[] = Object.values(operations)
 
-/** The failures of a key that are not forgotten yet, if any. */
+/** Under which keys a login can have failed before; null where it has none. */
+export interface LoginKeys {
+  own: string
+  account: string
+  client: string | null
+}
+
+/** The failures that are not forgotten yet, by their keys. */
 export function findLoginFailures(
   queue: Queue,
   call: Call,
-  key: string,
-): Promise<Failures | undefined> {
-  return queue.run(call, operations.findFailures, { key })
+  { own, account, client }: LoginKeys,
+): Promise<ReadonlyMap<string, Failures>> {
+  return queue.run(call, operations.findFailures, { own, account, client })
 }
 
 /** Adds to the failures of a key. The first of them says when all are forgotten: after `windowMs`. */

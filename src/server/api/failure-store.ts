@@ -2,12 +2,7 @@
 import type RateLimiterMemory from 'rate-limiter-flexible/lib/RateLimiterMemory.js'
 import RateLimiterRes from 'rate-limiter-flexible/lib/RateLimiterRes.js'
 import RateLimiterStoreAbstract from 'rate-limiter-flexible/lib/RateLimiterStoreAbstract.js'
-import {
-  deleteLoginFailures,
-  type Failures,
-  findLoginFailures,
-  insertLoginFailures,
-} from '../../db/logins.ts'
+import { deleteLoginFailures, type Failures, insertLoginFailures } from '../../db/logins.ts'
 import type { Call, Queue } from '../../db/queue.ts'
 
 /** A login does not wait longer than this for what a limit says; most answers take less than a millisecond. */
@@ -34,14 +29,14 @@ export class FailureStore extends RateLimiterStoreAbstract<Failures> {
     this.#options = options
   }
 
-  /** PostgreSQL may be read while it takes no writes: then what was counted here counts. */
-  protected async _get(key: string): Promise<Failures | null> {
-    const [kept, insured] = await Promise.all([
-      this.#ask((queue, call) => findLoginFailures(queue, call, key)),
-      this.#options.insuranceLimiter.get(this.parseKey(key)),
-    ])
-    if (!insured || (kept && kept.failures >= insured.consumedPoints)) return kept ?? null
-    return { failures: insured.consumedPoints, ms_left: insured.msBeforeNext }
+  /**
+   * What is left for a key, given its row. PostgreSQL may be read while it takes no writes: then what was counted here
+   * counts.
+   */
+  async stateOf(key: string, row: Failures | undefined): Promise<RateLimiterRes | null> {
+    const insured = await this.#options.insuranceLimiter.get(key)
+    if (!row || (insured && insured.consumedPoints > row.failures)) return insured
+    return this._getRateLimiterRes(key, 0, row)
   }
 
   protected _upsert(key: string, failures: number, windowMs: number): Promise<Failures> {

@@ -3,11 +3,16 @@
 //
 // NIST SP 800-63B asks for at most 100 failures in a row for one account, and allows clients that have logged in before
 // to be treated apart. They are: a stranger who guesses uses up the budget of strangers, and never that of the owner.
-import { createHmac, hkdfSync } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import RateLimiterMemory from 'rate-limiter-flexible/lib/RateLimiterMemory.js'
 import type RateLimiterRes from 'rate-limiter-flexible/lib/RateLimiterRes.js'
-import { findFamiliarClient, insertFamiliarClient } from '../../db/logins.ts'
-import type { Queue } from '../../db/queue.ts'
+import {
+  type Failures,
+  findFamiliarClient,
+  findLoginFailures,
+  insertFamiliarClient,
+} from '../../db/logins.ts'
+import type { Call, Queue } from '../../db/queue.ts'
 import { Problem } from '../http/problem.ts'
 import { askPatiently, FailureStore } from './failure-store.ts'
 
@@ -24,7 +29,6 @@ const BUDGETS = {
 type BudgetName = keyof typeof BUDGETS
 
 const HASH = 'sha256'
-const KEY_BYTES = 32
 /** An account that does not exist is looked up like one that does. */
 const NOBODY = '00000000-0000-7000-8000-000000000000'
 
@@ -63,8 +67,8 @@ interface Purse {
 export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
   if (!options.enabled) return UNLIMITED
   const limiters = mapBudgets((name) => createLimiter(name, options))
-  const familiars = createFamiliars(options)
-  const hashKey = Buffer.from(hkdfSync(HASH, options.secret, '', 'taskapi login limits', KEY_BYTES))
+  const memory = createMemory(options)
+  const hashKey = createHmac(HASH, options.secret).update('login limits').digest()
   const hash = (...parts: string[]) =>
     createHmac(HASH, hashKey).update(JSON.stringify(parts)).digest('base64url')
   return {
@@ -76,35 +80,44 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
       // Clients whose address is not known have nothing in common.
       const shared = client === '' ? [ofAccount] : [ofAccount, ofClient]
       refuseKnown([own])
-      return new LimitedAttempt({ client, own, shared, familiars })
+      return new LimitedAttempt({ client, own, shared, memory })
     },
-    remember: (userId, client) => familiars.remember(userId, client),
+    remember: (userId, client) => memory.remember(userId, client),
   }
 }
 
-/** The clients that accounts have logged in from. A login does not fail because they cannot be looked up or kept. */
-interface Familiars {
-  find(userId: string, client: string): Promise<'recent' | 'known' | undefined>
+/** What PostgreSQL remembers. A login does not fail because it cannot be asked. */
+interface Memory {
+  /** The failures by their full keys: none where it does not answer. */
+  findFailures(purses: readonly Purse[]): Promise<ReadonlyMap<string, Failures>>
+  /** Whether the account has logged in from this client. */
+  findClient(userId: string, client: string): Promise<'recent' | 'known' | undefined>
   remember(userId: string, client: string): Promise<void>
 }
 
-function createFamiliars({ queue, onFailure }: LoginLimitsOptions): Familiars {
+function createMemory({ queue, onFailure }: LoginLimitsOptions): Memory {
+  async function ask<Result>(
+    question: (call: Call) => Promise<Result>,
+    otherwise: Result,
+  ): Promise<Result> {
+    try {
+      return await askPatiently(question)
+    } catch (error) {
+      onFailure(error)
+      return otherwise
+    }
+  }
+
   return {
-    find: async (userId, client) => {
-      try {
-        return await askPatiently((call) => findFamiliarClient(queue, call, { userId, client }))
-      } catch (error) {
-        onFailure(error)
-        return undefined
-      }
+    findFailures: (purses) => {
+      const [own = '', account = '', client = null] = purses.map(fullKeyOf)
+      return ask((call) => findLoginFailures(queue, call, { own, account, client }), new Map())
     },
+    findClient: (userId, client) =>
+      ask((call) => findFamiliarClient(queue, call, { userId, client }), undefined),
     remember: async (userId, client) => {
       if (client === '') return
-      try {
-        await askPatiently((call) => insertFamiliarClient(queue, call, { userId, client }))
-      } catch (error) {
-        onFailure(error)
-      }
+      await ask((call) => insertFamiliarClient(queue, call, { userId, client }), undefined)
     },
   }
 }
@@ -115,7 +128,7 @@ interface AttemptParts {
   own: Purse
   /** With other clients or for other accounts, unless this client is familiar to the account. */
   shared: readonly Purse[]
-  familiars: Familiars
+  memory: Memory
 }
 
 class LimitedAttempt implements Attempt {
@@ -131,11 +144,15 @@ class LimitedAttempt implements Attempt {
   }
 
   async admit(userId: string | undefined): Promise<void> {
-    const { client, own, familiars } = this.#parts
-    const [familiarity, ...states] = await Promise.all([
-      familiars.find(userId ?? NOBODY, client),
-      ...this.#purses.map(({ limiter, key }) => limiter.get(key)),
+    const { client, own, memory } = this.#parts
+    const purses = this.#purses
+    const [familiarity, rows] = await Promise.all([
+      memory.findClient(userId ?? NOBODY, client),
+      memory.findFailures(purses),
     ])
+    const states = await Promise.all(
+      purses.map((purse) => purse.limiter.stateOf(purse.key, rows.get(fullKeyOf(purse)))),
+    )
     this.#hasFailed = states[0] !== null
     this.#familiarity = familiarity
     if (familiarity !== undefined) this.#purses = [own]
@@ -153,11 +170,11 @@ class LimitedAttempt implements Attempt {
   }
 
   async succeed(userId: string): Promise<void> {
-    const { client, own, familiars } = this.#parts
+    const { client, own, memory } = this.#parts
     refuseKnown(this.#purses)
     await Promise.all([
       this.#hasFailed ? own.limiter.delete(own.key) : undefined,
-      this.#familiarity === 'recent' ? undefined : familiars.remember(userId, client),
+      this.#familiarity === 'recent' ? undefined : memory.remember(userId, client),
     ])
   }
 }
@@ -189,6 +206,10 @@ function createLimiter(name: BudgetName, { queue, onFailure }: LoginLimitsOption
   })
 }
 
+function fullKeyOf({ limiter, key }: Purse): string {
+  return limiter.getKey(key)
+}
+
 /** Takes a point. Resolves with how long there is none, where there was none left to take. */
 async function spend({ limiter, key }: Purse): Promise<Empty | undefined> {
   try {
@@ -209,9 +230,9 @@ interface Empty {
 /** Throws when this process itself knows a budget to be used up. */
 function refuseKnown(purses: readonly Purse[]): void {
   refuse(
-    purses.flatMap(({ limiter, key }) => {
-      const ms = limiter.getInMemoryBlockMsBeforeExpire(limiter.getKey(key))
-      return ms > 0 ? [{ limiter, ms }] : []
+    purses.flatMap((purse) => {
+      const ms = purse.limiter.getInMemoryBlockMsBeforeExpire(fullKeyOf(purse))
+      return ms > 0 ? [{ limiter: purse.limiter, ms }] : []
     }),
   )
 }

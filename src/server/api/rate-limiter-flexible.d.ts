@@ -20,20 +20,18 @@ declare module 'rate-limiter-flexible/lib/RateLimiterStoreAbstract.js' {
     insuranceLimiter: RateLimiterMemory
   }
 
+  /** Without what only `get` needs: the limits of a login are read together. */
   export default abstract class RateLimiterStoreAbstract<Row> {
     constructor(options: Options)
     readonly points: number
     readonly duration: number
     readonly keyPrefix: string
     getKey(key: string): string
-    parseKey(fullKey: string): string
     /** How long the process itself knows a key to be out of points; 0 when it does not. */
     getInMemoryBlockMsBeforeExpire(fullKey: string): number
-    get(key: string): Promise<RateLimiterRes | null>
     /** Rejects with a `RateLimiterRes` when the key had no points left. */
     consume(key: string): Promise<RateLimiterRes>
     delete(key: string): Promise<boolean>
-    protected abstract _get(fullKey: string): Promise<Row | null>
     protected abstract _upsert(fullKey: string, points: number, durationMs: number): Promise<Row>
     protected abstract _delete(fullKey: string): Promise<boolean>
     protected abstract _getRateLimiterRes(
