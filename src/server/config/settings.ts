@@ -33,6 +33,11 @@ export const SETTINGS = {
     description:
       'Key that signs tokens (HS256); required with `DATABASE_URL`, otherwise made and kept in `DATA_DIR`',
   },
+  JWT_SECRET_PREVIOUS: {
+    kind: secretText(JWT_SECRET_BYTES_MIN),
+    description:
+      'Key whose tokens are accepted, too: the one before, or the one that comes next, while keys are changed',
+  },
   JWT_EXPIRATION_HOURS: {
     kind: integer(1, 8760),
     default: '24',
@@ -150,6 +155,12 @@ export const SETTINGS = {
     default: '32',
     description:
       'Logins and registrations per listener that may wait for a thread; further ones get 503',
+  },
+  LOGIN_LIMITS: {
+    kind: onOrOff,
+    default: 'on',
+    description:
+      'Whether logins are refused with 429 after too many failures; `off` where something in front limits them',
   },
   DATA_DIR: {
     kind: nonEmptyText,

@@ -127,7 +127,12 @@ function contextOptions(config: Config, secret: Secret): ContextOptions {
       callsMax: config.DB_QUEUE,
     },
     passwords: { threads: config.PASSWORD_THREADS, queueMax: config.PASSWORD_QUEUE },
-    tokens: { secret: secret.reveal(), lifetimeHours: config.JWT_EXPIRATION_HOURS },
+    tokens: {
+      secret: secret.reveal(),
+      previousSecret: config.JWT_SECRET_PREVIOUS?.reveal(),
+      lifetimeHours: config.JWT_EXPIRATION_HOURS,
+    },
+    loginLimits: config.LOGIN_LIMITS,
   }
 }
 
