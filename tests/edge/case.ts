@@ -12,7 +12,7 @@ export interface Case {
   /** How the first request is answered; several when the service may choose. */
   expect: Outcome | readonly Outcome[]
   /** The requests behind the first, when their answers are wanted. */
-  then?: readonly { method: string; expect: Outcome | readonly Outcome[] }[]
+  following?: readonly { method: string; expect: Outcome | readonly Outcome[] }[]
   /** True when the connection must not be used again. */
   closes?: true
   /** True when the server may still wait for more of the request, so that no other can follow on the connection. */
@@ -73,7 +73,7 @@ export function chunk(data: string, extension = ''): string {
 
 /** UTF-8 as one character a byte. */
 export function utf8(text: string): string {
-  return Buffer.from(text).latin1Slice()
+  return Buffer.from(text).toString('latin1')
 }
 
 function sendAs(

@@ -19,7 +19,7 @@ export class RawConnection {
     this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
     if (onOpen) this.#socket.once('connect', onOpen)
     this.#socket.on('data', (bytes: Buffer) => {
-      this.#received += bytes.latin1Slice()
+      this.#received += bytes.toString('latin1')
       this.#waiting?.()
     })
     const end = () => {

@@ -9,12 +9,16 @@ export function valuesFor(token: string, ids: Readonly<Record<string, string>>):
   return new Map([['token', token], ...Object.entries(forgeries(token)), ...Object.entries(ids)])
 }
 
-/** `{unique}` is eight characters, and so is what stands for it: lengths stay right. */
+/**
+ * `{unique}` is eight characters, and so is what stands for it: lengths stay right. `{rest}` is the length of all that
+ * follows the first head.
+ */
 export function fill(bytes: string, values: Values): Buffer {
   const filled = bytes.replace(/\{([a-z]+)\}/g, (whole, name: string) =>
     name === 'unique' ? nextUnique() : (values.get(name) ?? whole),
   )
-  return Buffer.from(filled, 'latin1')
+  const rest = filled.length - filled.indexOf('\r\n\r\n') - 4
+  return Buffer.from(filled.replaceAll('{rest}', String(rest)), 'latin1')
 }
 
 let counter = 0
