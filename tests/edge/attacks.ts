@@ -144,7 +144,7 @@ export function attacksWith(hidden: string): readonly Attack[] {
       name: 'chunks of a GET',
       first: 'GET /health HTTP/1.1',
       lines: [te('chunked')],
-      rest: `${inChunks}`,
+      rest: inChunks,
     },
     {
       name: 'both framings of a GET',

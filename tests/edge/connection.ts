@@ -76,6 +76,13 @@ export class RawConnection {
     }
   }
 
+  /** The next answer, whatever method the server has understood: of a body, no more is expected than has come. */
+  async anyAnswer(waitMsMax: number): Promise<Answer | Unanswered> {
+    const answer = await this.answer('HEAD', waitMsMax)
+    this.#received = ''
+    return answer
+  }
+
   /** True when the server ends the connection in time, without another byte. */
   async endsQuietly(waitMsMax: number): Promise<boolean> {
     const deadline = performance.now() + waitMsMax
