@@ -1,6 +1,7 @@
 // Random requests over every route, each with the statuses that it may get; made by a seed.
 import { routes } from '../../../src/server/api/routes.ts'
 import type { Random } from '../../wire/lies.ts'
+import { chunk } from '../case.ts'
 import { pick } from './choice.ts'
 import { mutateHead, mutateJson } from './mutations.ts'
 import { badTask, goodTask, randomText } from './tasks.ts'
@@ -28,6 +29,8 @@ interface Draft {
   target: string
   lines: string[]
   body?: Buffer
+  /** Where the body is cut into chunks; absent when it has a length. */
+  cut?: number
   statuses: readonly number[]
 }
 
@@ -156,6 +159,9 @@ function forWriting(random: Random, method: string, target: string, lines: strin
       statuses: [415],
     }
   }
+  if (turn === 3 && random(4) === 0) {
+    return { ...draft, kind: 'write in chunks', body, cut: 1 + random(body.length), statuses: good }
+  }
   return { ...draft, kind: 'write', body, statuses: good }
 }
 
@@ -180,18 +186,19 @@ function forAccounts(random: Random, target: string): Draft {
   return { ...draft, kind: 'bad account', body: json(wrong), statuses: [400, 429] }
 }
 
-function bytesOf({ method, target, lines, body }: Draft): Buffer {
-  const length = body ? [`Content-Length: ${body.length}`] : []
-  const head = [
-    `${method} ${target} HTTP/1.1`,
-    'Host: service.example',
-    ...lines,
-    ...length,
-    '',
-    '',
-  ]
-  const start = Buffer.from(head.join('\r\n'), 'latin1')
-  return body ? Buffer.concat([start, body]) : start
+function bytesOf({ method, target, lines, body, cut }: Draft): Buffer {
+  const framing = cut ? 'Transfer-Encoding: chunked' : `Content-Length: ${body?.length}`
+  const all = ['Host: service.example', ...lines, ...(body ? [framing] : [])]
+  const start = Buffer.from([`${method} ${target} HTTP/1.1`, ...all, '', ''].join('\r\n'), 'latin1')
+  if (!body) return start
+  return Buffer.concat([start, cut ? inChunks(body, cut) : body])
+}
+
+/** Two chunks, or one. */
+function inChunks(body: Buffer, cut: number): Buffer {
+  const parts = [body.subarray(0, cut), body.subarray(cut)].filter(({ length }) => length > 0)
+  const text = parts.map((part) => chunk(part.toString('latin1'))).join('')
+  return Buffer.from(`${text}0\r\n\r\n`, 'latin1')
 }
 
 function json(value: object): Buffer {
