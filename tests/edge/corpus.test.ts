@@ -1,4 +1,5 @@
 // Every written case, whole and in pieces. EDGE_SEED asks for the same pieces again.
+import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { register } from '../support/client.ts'
 import { useService } from '../support/fixture.ts'
@@ -10,6 +11,8 @@ import { type Values, valuesFor } from './values.ts'
 const SEED = Number(process.env.EDGE_SEED ?? Date.now() % 1_000_000_000)
 const CASES_MIN = 200
 const ABSENT = '00000000-0000-4000-8000-00000000abcd'
+/** A write whose sender was cut off may still be on its way. */
+const SETTLE_MS = 200
 const CUT_STEPS = 10_000
 
 const fixture = useService({ REQUEST_TIMEOUT_MS: '1000' })
@@ -56,6 +59,7 @@ async function checkWrites(
   writesMax: number,
   { answers, problems }: Report,
 ) {
+  if (writesMax > 0) await delay(SETTLE_MS)
   const after = await readState()
   const created = answers.filter(({ status }) => status === 201).length
   const grown = after.tasks + after.users - before.tasks - before.users
