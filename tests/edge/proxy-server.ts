@@ -5,9 +5,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { own, unprivilegedIdentity } from '../../src/db/local/binaries.ts'
 import { probePort } from '../../src/server/process/claims.ts'
 import { createClient, eventually } from '../support/client.ts'
+import { own, unprivilegedUser } from '../support/unprivileged.ts'
 
 interface Kind {
   binary: string
@@ -61,7 +61,7 @@ export function hasProxy(name: ProxyName): boolean {
 export async function startProxy(name: ProxyName, servicePort: number): Promise<Proxy> {
   const kind: Kind = PROXIES[name]
   const port = await probePort('127.0.0.1', 0)
-  const identity = await unprivilegedIdentity()
+  const identity = await unprivilegedUser()
   const folder = await mkdtemp(join(tmpdir(), `taskapi-${name}-`))
   const file = join(folder, kind.file)
   await writeFile(file, await rewrite(kind, { port, servicePort, folder }))
