@@ -1,7 +1,8 @@
 // Runs in listeners. Installs routes on a uWebSockets.js app, with HEAD, OPTIONS, 405 and 404 beside them.
-import { Exchange, type Host, type Step } from './exchange.ts'
+import { Exchange, type Step } from './exchange.ts'
 import { headerLines, optionsLines, preflightLines } from './headers.ts'
-import { constantSteps, stepsOf } from './pipeline.ts'
+import type { Host } from './host.ts'
+import { constantSteps, REPLY_STEPS, stepsOf } from './pipeline.ts'
 import { notFound, Problem } from './problem.ts'
 import type { Method, Route } from './route.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from './uws.ts'
@@ -50,7 +51,7 @@ function allowedMethods(methods: readonly Method[]): string {
 }
 
 function handler(host: Host, pattern: string, steps: readonly Step[]): Handler {
-  const route = { pattern, steps }
+  const route = { pattern, steps, replySteps: REPLY_STEPS }
   return (response, request) => {
     new Exchange(host, response, request, route).proceed()
   }

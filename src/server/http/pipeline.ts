@@ -1,5 +1,6 @@
 // Runs in listeners. What happens to a request, as two lists: read them from top to bottom.
 import { checkMediaType, receiveBody } from './body.ts'
+import { decideEnding } from './ending.ts'
 import { type Exchange, type Step, WAITS } from './exchange.ts'
 import { checkHead } from './head.ts'
 import { headerLines, NO_STORE } from './headers.ts'
@@ -10,7 +11,14 @@ import { compress, encode, leaveParser, observe, send } from './reply.ts'
 import type { AnyReply, Priority, Route } from './route.ts'
 
 /** What happens to every reply, of handlers and of failures, in this order. */
-export const REPLY_STEPS: readonly Step[] = [encode, compress, leaveParser, send, observe]
+export const REPLY_STEPS: readonly Step[] = [
+  encode,
+  decideEnding,
+  compress,
+  leaveParser,
+  send,
+  observe,
+]
 
 /**
  * What happens to a request of `route`, in this order; each step is made once, at the start. What a step throws is

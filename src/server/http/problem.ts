@@ -31,7 +31,7 @@ export const PROBLEMS = {
   length_required: {
     status: 411,
     reason: 'Length Required',
-    about: 'The body was sent in chunks, without Content-Length',
+    about: 'The length of the body is missing: send `Content-Length`, or chunks',
   },
   payload_too_large: {
     status: 413,
@@ -41,7 +41,7 @@ export const PROBLEMS = {
   unsupported_media_type: {
     status: 415,
     reason: 'Unsupported Media Type',
-    about: 'The body is not `application/json`',
+    about: 'The body is not JSON in UTF-8, or is encoded',
   },
   too_many_requests: {
     status: 429,
@@ -57,6 +57,11 @@ export const PROBLEMS = {
     status: 500,
     reason: 'Internal Server Error',
     about: 'A fault in the service; the log describes it under the request id',
+  },
+  not_implemented: {
+    status: 501,
+    reason: 'Not Implemented',
+    about: 'The body has a `Transfer-Encoding` other than `chunked`',
   },
   overloaded: {
     status: 503,

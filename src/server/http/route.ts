@@ -17,6 +17,13 @@ export interface Call {
   readonly ended: boolean
 }
 
+/** What the steps of a request have read from the request. */
+export interface Received {
+  params: unknown
+  query: unknown
+  body: unknown
+}
+
 /**
  * What a request is worth while there is more work than can be done: reads are turned away last, and `heavy` ones, lists
  * and passwords, first.
