@@ -11,6 +11,7 @@ import { contention, registers } from './scenarios/registers.ts'
 import { restarts } from './scenarios/restarts.ts'
 import { schema } from './scenarios/schema.ts'
 import { sessions } from './scenarios/sessions.ts'
+import { soak } from './scenarios/soak.ts'
 import { starts } from './scenarios/starts.ts'
 
 /** What happens to the database. */
@@ -33,5 +34,8 @@ export const processFaults: readonly Scenario[] = [
   memory,
 ]
 
-/** `abuse` has no short form: the tests of HTTP have its clients one by one. */
-export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults, abuse]
+/**
+ * `abuse` and `soak` have no short form: the tests of HTTP have the clients of the one, one by one, and of a few seconds
+ * the other could say nothing.
+ */
+export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults, soak, abuse]
