@@ -5,6 +5,7 @@ import { abuse } from './scenarios/abuse.ts'
 import { crashes } from './scenarios/crashes.ts'
 import { disk } from './scenarios/disk.ts'
 import { listeners } from './scenarios/listeners.ts'
+import { logDisk } from './scenarios/log-disk.ts'
 import { memory } from './scenarios/memory.ts'
 import { outages } from './scenarios/outages.ts'
 import { contention, registers } from './scenarios/registers.ts'
@@ -32,6 +33,7 @@ export const processFaults: readonly Scenario[] = [
   contention,
   starts,
   memory,
+  logDisk,
 ]
 
 /**

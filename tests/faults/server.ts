@@ -17,8 +17,9 @@ const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 export interface FaultServer {
   /** The same through every restart. */
   url: string
-  /** Resolves when it answers. */
+  /** Starts it unless it runs. Resolves when it answers. */
   start(): Promise<void>
+  isRunning(): Promise<boolean>
   /** Immediate shutdown, as in a crash. Resolves when the process has ended. */
   kill(): Promise<void>
   /** Fast shutdown. Resolves when the process has ended. */
@@ -47,6 +48,12 @@ export async function openServer(folder?: string): Promise<FaultServer> {
   const sql = openClient(address, { max: 1, connectTimeoutMs: 5000 })
   const pid = async () => (await readPidFile(join(place, 'postgres')))?.pid
 
+  /** Not by what was started: PostgreSQL may end by itself. */
+  async function isRunning(): Promise<boolean> {
+    const postmaster = await pid()
+    return postmaster !== undefined && isAlive(postmaster)
+  }
+
   async function stop(): Promise<void> {
     await postgres?.stop()
     postgres = undefined
@@ -55,8 +62,9 @@ export async function openServer(folder?: string): Promise<FaultServer> {
   return {
     url,
     start: async () => {
-      postgres ??= await startEmbedded(options)
+      if (!(await isRunning())) postgres = await startEmbedded(options)
     },
+    isRunning,
     kill: async () => {
       const postmaster = await pid()
       postgres?.terminate()
