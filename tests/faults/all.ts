@@ -14,6 +14,7 @@ import { schema } from './scenarios/schema.ts'
 import { sessions } from './scenarios/sessions.ts'
 import { soak } from './scenarios/soak.ts'
 import { starts } from './scenarios/starts.ts'
+import { walDisk } from './scenarios/wal-disk.ts'
 
 /** What happens to the database. */
 export const databaseFaults: readonly Scenario[] = [
@@ -22,6 +23,7 @@ export const databaseFaults: readonly Scenario[] = [
   sessions,
   schema,
   disk,
+  walDisk,
   absences,
 ]
 
