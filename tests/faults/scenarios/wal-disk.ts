@@ -1,6 +1,8 @@
 // The disk that holds all of PostgreSQL, and so its WAL, is full: first PostgreSQL refuses what needs room, then it ends.
 // Needs the right to mount.
 import { setTimeout as delay } from 'node:timers/promises'
+import { readAddress } from '../../../src/db/address.ts'
+import { openClient } from '../../../src/db/driver/client.ts'
 import { type Client, createClient } from '../../support/client.ts'
 import type { TestService } from '../../support/service.ts'
 import { describeAnswers } from '../ledger.ts'
@@ -29,7 +31,8 @@ const RECOVERY_MS_MAX = 2000
 const CALM_MS = 500
 const PAIRS = 60
 const PAIR_PAUSE_MS = 20
-const MESSAGE_BYTES = 1_000_000
+/** A megabyte. */
+const EMIT_MESSAGE = `select pg_logical_emit_message(false, 'faults', repeat('x', 1000000), true)`
 /** More than there can be in segments that are ready to be used again. */
 const MESSAGES_MAX = DISK_MB
 const GONE_MS = 1000
@@ -129,17 +132,19 @@ async function askWhileFull(client: Client, token: string, seen: Seen): Promise<
   }
 }
 
-/** Writes to the WAL and nowhere else until PostgreSQL gives up. */
-async function exhaustWal(server: FaultServer): Promise<boolean> {
+/**
+ * Writes to the WAL and nowhere else until PostgreSQL gives up. With a client for this alone: after an error that ended
+ * its connection, `postgres` fails the next query with the same error.
+ */
+async function exhaustWal({ url }: FaultServer): Promise<boolean> {
+  const sql = openClient(readAddress(url), { max: 1, connectTimeoutMs: 5000 })
   try {
-    for (let count = 0; count < MESSAGES_MAX; count += 1) {
-      await server.query(
-        `select pg_logical_emit_message(false, 'faults', repeat('x', ${MESSAGE_BYTES}), true)`,
-      )
-    }
+    for (let count = 0; count < MESSAGES_MAX; count += 1) await sql.unsafe(EMIT_MESSAGE)
     return false
   } catch {
     return true
+  } finally {
+    await sql.end({ timeout: 1 })
   }
 }
 
