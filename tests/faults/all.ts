@@ -5,13 +5,16 @@ import { abuse } from './scenarios/abuse.ts'
 import { crashes } from './scenarios/crashes.ts'
 import { disk } from './scenarios/disk.ts'
 import { listeners } from './scenarios/listeners.ts'
+import { logDisk } from './scenarios/log-disk.ts'
 import { memory } from './scenarios/memory.ts'
 import { outages } from './scenarios/outages.ts'
 import { contention, registers } from './scenarios/registers.ts'
 import { restarts } from './scenarios/restarts.ts'
 import { schema } from './scenarios/schema.ts'
 import { sessions } from './scenarios/sessions.ts'
+import { soak } from './scenarios/soak.ts'
 import { starts } from './scenarios/starts.ts'
+import { walDisk } from './scenarios/wal-disk.ts'
 
 /** What happens to the database. */
 export const databaseFaults: readonly Scenario[] = [
@@ -20,6 +23,7 @@ export const databaseFaults: readonly Scenario[] = [
   sessions,
   schema,
   disk,
+  walDisk,
   absences,
 ]
 
@@ -31,7 +35,11 @@ export const processFaults: readonly Scenario[] = [
   contention,
   starts,
   memory,
+  logDisk,
 ]
 
-/** `abuse` has no short form: the tests of HTTP have its clients one by one. */
-export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults, abuse]
+/**
+ * `abuse` and `soak` have no short form: the tests of HTTP have the clients of the one, one by one, and of a few seconds
+ * the other could say nothing.
+ */
+export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults, soak, abuse]

@@ -18,8 +18,9 @@ export interface FaultServer {
   /** The same through every restart. */
   url: string
   dataFolder: string
-  /** Resolves when it answers. */
+  /** Starts it unless it runs. Resolves when it answers. */
   start(): Promise<void>
+  isRunning(): Promise<boolean>
   /** Immediate shutdown, as in a crash. Resolves when the process has ended. */
   kill(): Promise<void>
   /** Fast shutdown. Resolves when the process has ended. */
@@ -49,6 +50,12 @@ export async function openServer(folder?: string): Promise<FaultServer> {
   const dataFolder = join(place, 'postgres')
   const pid = async () => (await readPidFile(dataFolder))?.pid
 
+  /** Not by what was started: PostgreSQL may end by itself. */
+  async function isRunning(): Promise<boolean> {
+    const postmaster = await pid()
+    return postmaster !== undefined && isAlive(postmaster)
+  }
+
   async function stop(): Promise<void> {
     await postgres?.stop()
     postgres = undefined
@@ -58,8 +65,9 @@ export async function openServer(folder?: string): Promise<FaultServer> {
     url,
     dataFolder,
     start: async () => {
-      postgres ??= await startEmbedded(options)
+      if (!(await isRunning())) postgres = await startEmbedded(options)
     },
+    isRunning,
     kill: async () => {
       const postmaster = await pid()
       postgres?.terminate()

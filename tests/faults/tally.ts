@@ -16,6 +16,20 @@ export function countStatus({ statuses }: Tally, status: number): void {
   statuses[status] = (statuses[status] ?? 0) + 1
 }
 
+/** Counts what another has counted. */
+export function addTally(sum: Tally, { sent, statuses, lost }: Tally): void {
+  sum.sent += sent
+  sum.lost += lost
+  for (const [status, count] of Object.entries(statuses)) {
+    sum.statuses[Number(status)] = (sum.statuses[Number(status)] ?? 0) + count
+  }
+}
+
+/** Answers of any status. */
+export function countAnswers({ statuses }: Tally): number {
+  return Object.values(statuses).reduce((sum, count) => sum + count, 0)
+}
+
 /** Answers of any of these statuses. */
 export function answersOf({ statuses }: Tally, ...wanted: number[]): number {
   return wanted.reduce((sum, status) => sum + (statuses[status] ?? 0), 0)
