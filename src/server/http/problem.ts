@@ -43,6 +43,11 @@ export const PROBLEMS = {
     reason: 'Unsupported Media Type',
     about: 'The body is not `application/json`',
   },
+  too_many_requests: {
+    status: 429,
+    reason: 'Too Many Requests',
+    about: 'Too many requests from this client or for this account; see `Retry-After`',
+  },
   headers_too_large: {
     status: 431,
     reason: 'Request Header Fields Too Large',
@@ -135,3 +140,10 @@ export function shed(
 
 /** Made once: under overload there are thousands a second. */
 export const OVERLOADED = shed('overloaded', 'Too many requests are waiting, try again later')
+
+/** For a client that has its share of something scarce. Made once, like the other. */
+export const TOO_MANY_REQUESTS = new Problem(
+  'too_many_requests',
+  'This client has too many requests waiting, try again later',
+  { headers: { 'retry-after': '1' } },
+)
