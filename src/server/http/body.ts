@@ -2,14 +2,12 @@
 import { isUtf8 } from 'node:buffer'
 import type { TObject } from '@sinclair/typebox'
 import { type Exchange, type Step, WAITS } from './exchange.ts'
-import { invalidRequest, Problem, shed } from './problem.ts'
+import { invalidRequest, Problem, shed, TOO_MANY_REQUESTS } from './problem.ts'
 import { checked, compileValidator } from './validate.ts'
 
 const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*(?:utf-8|"utf-8")\s*)?$/i
 /** A body over the limit is read and thrown away up to this many times the limit, so that the client sees its 413. */
 const DISCARD_FACTOR = 16
-/** Bytes that a listener holds at most of bodies that arrive in pieces. */
-const HELD_BYTES_MAX = 32 * 1024 * 1024
 
 /** Throws unless the body is plain JSON. */
 export function checkMediaType({ head: { contentType, contentEncoding } }: Exchange): void {
@@ -66,10 +64,10 @@ function addPiece(exchange: Exchange, piece: ArrayBuffer, isLast: boolean): Buff
 /** Keeps a copy: the piece is detached when its callback returns. */
 function hold(exchange: Exchange, piece: ArrayBuffer): void {
   const { host } = exchange
-  if (host.heldBytes + piece.byteLength > HELD_BYTES_MAX) {
+  if (!host.heldBytes.hasRoom(piece.byteLength)) {
     throw shed('overloaded', 'Too many request bodies are arriving, try again later')
   }
-  host.heldBytes += piece.byteLength
+  if (!host.heldBytes.take(exchange.client, piece.byteLength)) throw TOO_MANY_REQUESTS
   exchange.pieces = [...exchange.pieces, Buffer.from(piece.slice(0))]
 }
 

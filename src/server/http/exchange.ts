@@ -5,19 +5,24 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
-import { clientOf } from './client.ts'
+import type { Clients } from './client.ts'
 import { type Head, readHead } from './head.ts'
 import { type AllowedOrigins, CRLF, corsLines, headerLines, statusLine } from './headers.ts'
 import { InFlight } from './in-flight.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { Problem, shed } from './problem.ts'
 import type { Call, Priority } from './route.ts'
+import { Shares } from './shares.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
 
 /** An id that is echoed and logged must neither split a header or a line, nor be an e-mail address. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
 // Every JSON answer says that it varies, whether this one was compressed or not.
 const CONTENT_JSON = `${CRLF}content-type: application/json${CRLF}vary: Accept-Encoding`
+
+/** Bytes that a listener holds at most of bodies that arrive in pieces, for all clients and for one alone. */
+const HELD_BYTES_MAX = 32 * 1024 * 1024
+const HELD_BYTES_ALONE = HELD_BYTES_MAX / 4
 
 const NO_PIECES: readonly Buffer[] = []
 
@@ -31,6 +36,7 @@ export interface HostOptions {
   log: Logger
   lifecycle: Lifecycle
   allowedOrigins: AllowedOrigins
+  clients: Clients
   bodyBytesMax: number
   requestTimeoutMs: number
   /** The caller that an `Authorization` header names. Throws a `Problem`. */
@@ -49,7 +55,7 @@ export class Host {
   /** What happens to each reply, in order. */
   readonly replySteps: readonly Step[]
   /** Bytes of bodies that have arrived in part. */
-  heldBytes = 0
+  readonly heldBytes: Shares
   /** Compressions in flight. */
   compressions = 0
   readonly failures = new Sampling()
@@ -60,6 +66,11 @@ export class Host {
     this.options = options
     this.logsRequests = options.log.isLevelEnabled('debug')
     this.replySteps = replySteps
+    this.heldBytes = new Shares({
+      max: HELD_BYTES_MAX,
+      alone: HELD_BYTES_ALONE,
+      least: options.bodyBytesMax,
+    })
     this.inFlight.sweep((exchange) => exchange.fail(lateness(exchange)))
   }
 
@@ -183,7 +194,7 @@ export class Exchange implements Call {
 
   /** Read when it is first asked for: most requests need no address, and the kernel is asked for it. */
   get client(): string {
-    this.#client ??= this.ended ? '' : clientOf(this.#response)
+    this.#client ??= this.ended ? '' : this.host.options.clients.of(this.#response, this.head)
     return this.#client
   }
 
@@ -206,7 +217,7 @@ export class Exchange implements Call {
 
   /** Drops the pieces of the body that have arrived. */
   release(): void {
-    for (const piece of this.pieces) this.host.heldBytes -= piece.byteLength
+    for (const piece of this.pieces) this.host.heldBytes.giveBack(this.client, piece.byteLength)
     this.pieces = NO_PIECES
   }
 

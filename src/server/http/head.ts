@@ -13,6 +13,8 @@ export class Head {
   authorization = ''
   acceptEncoding = ''
   origin = ''
+  forwarded = ''
+  forwardedFor = ''
   contentType = ''
   contentEncoding = ''
   /** -1 when there is none. */
@@ -58,6 +60,12 @@ function captureHeader(name: string, value: string): void {
     case 'origin':
       current.origin = value
       break
+    case 'forwarded':
+      current.forwarded = joined(current.forwarded, value)
+      break
+    case 'x-forwarded-for':
+      current.forwardedFor = joined(current.forwardedFor, value)
+      break
     case 'content-type':
       current.contentType = value
       break
@@ -78,4 +86,9 @@ function captureHeader(name: string, value: string): void {
       current.preflight = true
       break
   }
+}
+
+/** The lines of a header are one list (RFC 9110, 5.3). */
+function joined(before: string, value: string): string {
+  return before === '' ? value : `${before},${value}`
 }

@@ -138,7 +138,8 @@ function problemCodes(route: AnyRoute): ProblemCode[] {
   if (route.auth || route.body) codes.push('overloaded', 'deadline_exceeded')
   if (route.params || route.query || route.body) codes.push('invalid_request')
   if (route.body) {
-    codes.push('unsupported_media_type', 'payload_too_large', 'length_required', 'request_timeout')
+    codes.push('unsupported_media_type', 'payload_too_large', 'length_required')
+    codes.push('request_timeout', 'too_many_requests')
   }
   return [...new Set(codes)]
 }
