@@ -145,7 +145,7 @@ export const SETTINGS = {
     kind: integer(1, 10_000),
     default: '32',
     description:
-      'Logins and registrations per listener that may wait for a thread; further ones get 503',
+      'Logins and registrations per listener that may wait for a thread; further ones get 429 or 503',
   },
   DATA_DIR: {
     kind: nonEmptyText,
