@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import * as Type from '@sinclair/typebox'
 import { pino } from 'pino'
+import { Clients } from '../../src/server/http/client.ts'
 import { Host } from '../../src/server/http/host.ts'
 import { installRoutes } from '../../src/server/http/install.ts'
 import { Lifecycle } from '../../src/server/http/lifecycle.ts'
@@ -114,6 +115,7 @@ export async function startEdge(): Promise<Edge> {
     allowedOrigins: undefined,
     allowedHeaders: '*',
     rateLimit: undefined,
+    clients: new Clients([]),
     bodyBytesMax: BODY_BYTES_MAX,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
     authenticate: (authorization) => {

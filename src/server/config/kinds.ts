@@ -1,4 +1,6 @@
 // Runs in every process. The kinds of values that settings have: what each accepts, in words and in code.
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
 import { type Address, readAddress } from '../../db/address.ts'
 import { AddressError } from '../../db/address-parameters.ts'
 import { Secret } from './secret.ts'
@@ -108,6 +110,36 @@ export const rate: Kind<Rate | undefined> = {
     if (seconds === undefined || Number(requests) > RATE_MAX) return undefined
     return { value: { requests: Number(requests), seconds } }
   },
+}
+
+/** A network, and how many of its bits all of its addresses share. */
+export type AddressRange = ReturnType<typeof ipaddr.parseCIDR>
+
+const NAMED_RANGES: Readonly<Record<string, readonly string[]>> = {
+  loopback: ['127.0.0.0/8', '::1/128'],
+  private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
+}
+
+/** The addresses of a list. */
+export const addressRanges: Kind<readonly AddressRange[]> = {
+  expected: 'a comma-separated list of addresses, networks such as 10.0.0.0/8, loopback, private',
+  parse: (text) => {
+    const names = text.split(',').map((name) => name.trim())
+    const ranges = names.flatMap((name) => NAMED_RANGES[name] ?? [name]).map(readRange)
+    const known = ranges.filter((range) => range !== undefined)
+    return known.length === ranges.length ? { value: known } : undefined
+  },
+}
+
+function readRange(text: string): AddressRange | undefined {
+  const [address = '', bits, ...rest] = text.split('/')
+  const version = isIP(address)
+  if (version === 0 || address.includes('%') || rest.length > 0) return undefined
+  const most = version === 4 ? 32 : 128
+  if (bits !== undefined && (!/^\d{1,3}$/.test(bits) || Number(bits) > most)) return undefined
+  const network = ipaddr.parse(address)
+  // Addresses are compared as IPv4 when they are IPv4: written as IPv6, a range would have no addresses.
+  return network.range() === 'ipv4Mapped' ? undefined : [network, Number(bits ?? most)]
 }
 
 export function integer(minimum: number, maximum: number): Kind<number> {

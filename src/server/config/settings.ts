@@ -1,6 +1,7 @@
 // Runs in every process. Every setting, named as in the environment: a new one is a row here and the line that uses it.
 // Parsing, static types, `--help`, `.env.example` and the README's table come from these rows.
 import {
+  addressRanges,
   choice,
   headerNames,
   integer,
@@ -91,6 +92,16 @@ export const SETTINGS = {
     default: '10000',
     description: 'Open client connections per listener; further ones are closed at once',
   },
+  MAX_CONNECTIONS_PER_CLIENT: {
+    kind: integer(1, 1_000_000),
+    description:
+      'Connections that one client (an IPv4 address, or an IPv6 /64) may have per listener while nobody else has any, and fewer the more are taken; by default a quarter of `MAX_CONNECTIONS`',
+  },
+  TRUSTED_PROXIES: {
+    kind: addressRanges,
+    description:
+      'Proxies whose `Forwarded`, `X-Forwarded-For` or PROXY header says who the client is; their connections are not limited; by default none',
+  },
   REQUEST_TIMEOUT_MS: {
     kind: integer(100, 600_000),
     default: '10000',
@@ -154,7 +165,7 @@ export const SETTINGS = {
     kind: integer(1, 10_000),
     default: '32',
     description:
-      'Logins and registrations per listener that may wait for a thread; further ones get 503',
+      'Logins and registrations per listener that may wait for a thread; further ones get 429 or 503',
   },
   LOGIN_LIMITS: {
     kind: onOrOff,

@@ -4,7 +4,7 @@ import type { TObject } from '@sinclair/typebox'
 import { mustEnd } from './ending.ts'
 import { type Exchange, type Step, WAITS } from './exchange.ts'
 import { refuseManyValues } from './json-limit.ts'
-import { invalidRequest, Problem, shed } from './problem.ts'
+import { invalidRequest, Problem, shed, TOO_MANY_REQUESTS } from './problem.ts'
 import { checked, compileValidator } from './validate.ts'
 
 /** The first room for a body that arrives in pieces, in bytes; then it doubles. */
@@ -13,8 +13,6 @@ const JSON_TYPE = 'application/json'
 /** RFC 7396: exactly what a PATCH does. */
 const MERGE_PATCH_TYPE = 'application/merge-patch+json'
 const CHARSET = /^charset\s*=\s*"?([^"]*)"?$/i
-/** Bytes that a listener holds at most of bodies that arrive in pieces. */
-const HELD_BYTES_MAX = 32 * 1024 * 1024
 
 /** Throws unless the body is plain JSON. */
 export function checkMediaType({ head: { method, contentType, contentEncoding } }: Exchange): void {
@@ -97,12 +95,12 @@ function hold(exchange: Exchange, piece: ArrayBuffer): void {
     const before = room?.length ?? 0
     const doubled = Math.max(ROOM_BYTES_MIN, 2 * before, bodyBytes)
     const size = Math.min(doubled, host.options.bodyBytesMax)
-    if (host.heldBytes + size - before > HELD_BYTES_MAX) {
+    if (!host.heldBytes.hasRoom(size - before)) {
       throw shed('overloaded', 'Too many request bodies are arriving, try again later')
     }
+    if (!host.heldBytes.take(exchange.client, size - before)) throw TOO_MANY_REQUESTS
     const larger = Buffer.allocUnsafeSlow(size)
     room?.copy(larger, 0, 0, arrivedBytes)
-    host.heldBytes += size - before
     exchange.pieces = [larger]
     room = larger
   }

@@ -3,7 +3,6 @@
 // What it guarantees: each request is answered exactly once, or was aborted by its client; nothing that a step throws
 // reaches C++; no response is touched after its end; nothing waits without a deadline, neither for an answer nor for its
 // reader.
-import { clientOf } from './client.ts'
 import { type Head, readHead } from './head.ts'
 import { commonLines, headerLines, NO_STORE } from './headers.ts'
 import type { Host, Waiting } from './host.ts'
@@ -148,7 +147,7 @@ export class Exchange implements Call, Waiting {
 
   /** Read when it is first asked for: most requests need no address, and the kernel is asked for it. */
   get client(): string {
-    this.#client ??= this.ended ? '' : clientOf(this.#response)
+    this.#client ??= this.ended ? '' : this.host.options.clients.of(this.#response, this.head)
     return this.#client
   }
 
@@ -187,7 +186,7 @@ export class Exchange implements Call, Waiting {
 
   /** Drops the pieces of the body that have arrived. */
   release(): void {
-    for (const piece of this.pieces) this.host.heldBytes -= piece.byteLength
+    for (const piece of this.pieces) this.host.heldBytes.giveBack(this.client, piece.byteLength)
     this.pieces = NO_PIECES
   }
 

@@ -16,6 +16,8 @@ export class Head {
   authorization = ''
   acceptEncoding = ''
   origin = ''
+  forwarded = ''
+  forwardedFor = ''
   contentType = ''
   contentEncoding = ''
   /** -1 when there is none. */
@@ -83,6 +85,12 @@ function captureHeader(name: string, value: string): void {
     case 'origin':
       current.origin = value
       break
+    case 'forwarded':
+      current.forwarded = joined(current.forwarded, value)
+      break
+    case 'x-forwarded-for':
+      current.forwardedFor = joined(current.forwardedFor, value)
+      break
     case 'content-type':
       if (current.contentType !== '') refuseRepeated('Content-Type')
       current.contentType = value
@@ -142,4 +150,9 @@ function refuseBothFramings(): void {
 /** Which of them counts is a question that two programs may answer differently. */
 function refuseRepeated(name: string): void {
   current.refusal = invalidRequest(`Send only one ${name}`)
+}
+
+/** The lines of a header are one list (RFC 9110, 5.3). */
+function joined(before: string, value: string): string {
+  return before === '' ? value : `${before},${value}`
 }

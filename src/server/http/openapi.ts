@@ -150,6 +150,7 @@ function problemCodes(route: AnyRoute): ProblemCode[] {
       'length_required',
       'not_implemented',
       'request_timeout',
+      'too_many_requests',
     )
   }
   return [...new Set(codes)]

@@ -145,3 +145,10 @@ export function shed(
 
 /** Made once: under overload there are thousands a second. */
 export const OVERLOADED = shed('overloaded', 'Too many requests are waiting, try again later')
+
+/** For a client that has its share of something scarce. Made once, like the other. */
+export const TOO_MANY_REQUESTS = new Problem(
+  'too_many_requests',
+  'This client has too many requests waiting, try again later',
+  { headers: { 'retry-after': '1' } },
+)

@@ -7,10 +7,12 @@ import { Readiness } from '../api/readiness.ts'
 import { DOCUMENT_INFO, routes } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import type { Secret } from '../config/secret.ts'
+import { Clients } from '../http/client.ts'
 import {
   boundConnections,
   type ConnectionCount,
   type ConnectionLimit,
+  type ConnectionRules,
   countConnections,
 } from '../http/connections.ts'
 import { allowedHeadersValue } from '../http/headers.ts'
@@ -77,7 +79,7 @@ export async function startListener(
   })
   const host = createHost(config, lifecycle, context)
   const app = uws.App()
-  const connections = countConnections(app, boundConnections(connectionLimit(config), log), log)
+  const connections = countConnections(app, connectionRules(config, host.options.clients, log), log)
   installRoutes(app, host, routes, context)
   const usable = Promise.withResolvers<void>()
   const open = async () => {
@@ -135,6 +137,15 @@ function contextOptions(config: Config, secret: Secret): ContextOptions {
   }
 }
 
+function connectionRules(config: Config, clients: Clients, log: Logger): ConnectionRules {
+  return {
+    max: boundConnections(connectionLimit(config), log),
+    perClient: config.MAX_CONNECTIONS_PER_CLIENT,
+    port: config.SERVER_PORT,
+    clients,
+  }
+}
+
 function connectionLimit(config: Config): ConnectionLimit {
   const { MAX_CONNECTIONS: connections, DB_CONNECTIONS, PASSWORD_THREADS } = config
   // To find out about a pooler takes a second connection; the loop of a thread takes several descriptors.
@@ -149,6 +160,7 @@ function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }
     allowedOrigins: config.CORS_ORIGINS,
     allowedHeaders: allowedHeadersValue(config.CORS_ORIGINS, config.CORS_HEADERS),
     rateLimit: config.RATE_LIMIT && new RateLimit(config.RATE_LIMIT),
+    clients: new Clients(config.TRUSTED_PROXIES ?? []),
     bodyBytesMax: config.MAX_BODY_BYTES,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     authenticate: (authorization) => tokens.verify(authorization),
