@@ -5,6 +5,7 @@ import { crashes } from './scenarios/crashes.ts'
 import { disk } from './scenarios/disk.ts'
 import { listeners } from './scenarios/listeners.ts'
 import { outages } from './scenarios/outages.ts'
+import { overload } from './scenarios/overload.ts'
 import { contention, registers } from './scenarios/registers.ts'
 import { restarts } from './scenarios/restarts.ts'
 import { schema } from './scenarios/schema.ts'
@@ -30,4 +31,7 @@ export const processFaults: readonly Scenario[] = [
   starts,
 ]
 
-export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults]
+/** What clients do. */
+export const clientFaults: readonly Scenario[] = [overload]
+
+export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults, ...clientFaults]
