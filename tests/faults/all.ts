@@ -8,6 +8,7 @@ import { listeners } from './scenarios/listeners.ts'
 import { logDisk } from './scenarios/log-disk.ts'
 import { memory } from './scenarios/memory.ts'
 import { outages } from './scenarios/outages.ts'
+import { overload } from './scenarios/overload.ts'
 import { contention, registers } from './scenarios/registers.ts'
 import { restarts } from './scenarios/restarts.ts'
 import { schema } from './scenarios/schema.ts'
@@ -38,8 +39,17 @@ export const processFaults: readonly Scenario[] = [
   logDisk,
 ]
 
+/** What clients do. */
+export const clientFaults: readonly Scenario[] = [overload]
+
 /**
  * `abuse` and `soak` have no short form: the tests of HTTP have the clients of the one, one by one, and of a few seconds
  * the other could say nothing.
  */
-export const scenarios: readonly Scenario[] = [...databaseFaults, ...processFaults, soak, abuse]
+export const scenarios: readonly Scenario[] = [
+  ...databaseFaults,
+  ...processFaults,
+  ...clientFaults,
+  soak,
+  abuse,
+]

@@ -26,7 +26,7 @@ export interface Figure {
   measured: number
   /** The promise is kept when `measured` is no more than this. */
   limit: number
-  unit?: 'ms' | 'MB' | 'KB/min'
+  unit?: 'ms' | 'MB' | 'KB/min' | '%'
   /** A time: on a busy machine it says more about the machine, so that the tests do not judge it. */
   isTime?: true
   /** What was found, when it was not 0. */

@@ -191,7 +191,10 @@ describe('a hundred mixed requests on one connection', () => {
       '-s',
       ...(method === 'HEAD' ? ['-I'] : ['-X', method]),
       ...(method === 'PUT' ? ['-d', '{}'] : []),
-      ...['-o', '/dev/null', '-w', '%{http_code} %{num_connects} %{errormsg}\n'],
+      '-o',
+      '/dev/null',
+      '-w',
+      '%{http_code} %{num_connects} %{errormsg}\n',
       `http://127.0.0.1:${edge.port}${path}`,
     ])
     const { stdout } = await run('curl', words)

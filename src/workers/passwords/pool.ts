@@ -138,10 +138,8 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
 
   return {
     hash: async (call, password) => String(await run(call, { type: 'hash', password })),
-    hashUncommon: async (call, password) => {
-      const hash = await run(call, { type: 'hash-uncommon', password })
-      return typeof hash === 'string' ? hash : undefined
-    },
+    hashUncommon: (call, password) =>
+      run(call, { type: 'hash-uncommon', password }) as Promise<string | undefined>,
     verify,
     close: async () => (await threads)?.close({ force: true }),
   }
