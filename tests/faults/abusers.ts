@@ -17,7 +17,7 @@ export interface Abuser {
   about: string
   connections: number
   /** Begins on a connection that has just been made. */
-  begin(socket: Socket, target: Target, serial: number): void
+  begin: (socket: Socket, target: Target, serial: number) => void
 }
 
 const BODY_BYTES = 65_536

@@ -17,7 +17,8 @@ const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 export interface FaultServer {
   /** The same through every restart. */
   url: string
-  /** Starts it unless it runs. Resolves when it answers. */
+  dataFolder: string
+  /** Starts it, unless it runs and does not end by itself. Resolves when it answers. */
   start(): Promise<void>
   isRunning(): Promise<boolean>
   /** Immediate shutdown, as in a crash. Resolves when the process has ended. */
@@ -46,13 +47,8 @@ export async function openServer(folder?: string): Promise<FaultServer> {
     onApplied: () => undefined,
   })
   const sql = openClient(address, { max: 1, connectTimeoutMs: 5000 })
-  const pid = async () => (await readPidFile(join(place, 'postgres')))?.pid
-
-  /** Not by what was started: PostgreSQL may end by itself. */
-  async function isRunning(): Promise<boolean> {
-    const postmaster = await pid()
-    return postmaster !== undefined && isAlive(postmaster)
-  }
+  const dataFolder = join(place, 'postgres')
+  const pid = async () => (await readPidFile(dataFolder))?.pid
 
   async function stop(): Promise<void> {
     await postgres?.stop()
@@ -61,10 +57,14 @@ export async function openServer(folder?: string): Promise<FaultServer> {
 
   return {
     url,
+    dataFolder,
     start: async () => {
-      if (!(await isRunning())) postgres = await startEmbedded(options)
+      postgres = await startEmbedded(options)
     },
-    isRunning,
+    isRunning: async () => {
+      const postmaster = await pid()
+      return postmaster !== undefined && isAlive(postmaster)
+    },
     kill: async () => {
       const postmaster = await pid()
       postgres?.terminate()

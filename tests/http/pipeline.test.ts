@@ -4,10 +4,9 @@ import type { Static } from '@sinclair/typebox'
 import * as Type from '@sinclair/typebox'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Host } from '../../src/server/http/exchange.ts'
+import { Host } from '../../src/server/http/host.ts'
 import { installRoutes } from '../../src/server/http/install.ts'
 import { Lifecycle } from '../../src/server/http/lifecycle.ts'
-import { REPLY_STEPS } from '../../src/server/http/pipeline.ts'
 import { Problem, unauthorized } from '../../src/server/http/problem.ts'
 import { type Call, Ready, routesFor } from '../../src/server/http/route.ts'
 import { loadUws, type TemplatedApp } from '../../src/server/http/uws.ts'
@@ -83,23 +82,22 @@ const shelf: Shelf = { books: new Map([['one', 'Ünï 🦀']]), calls: [] }
 
 beforeAll(async () => {
   const uws = loadUws()
-  host = new Host(
-    {
-      log: pino({ level: 'silent' }),
-      lifecycle: new Lifecycle(),
-      allowedOrigins: undefined,
-      bodyBytesMax: 1024,
-      requestTimeoutMs: 300,
-      authenticate: (authorization) => {
-        if (authorization !== 'Bearer reader') throw unauthorized('Who are you?')
-        return 'reader'
-      },
-      isOverloaded: () => false,
-      translate: (thrown) =>
-        thrown instanceof Problem ? thrown : new Problem('internal', 'Internal server error'),
+  host = new Host({
+    log: pino({ level: 'silent' }),
+    lifecycle: new Lifecycle(),
+    allowedOrigins: undefined,
+    allowedHeaders: '*',
+    rateLimit: undefined,
+    bodyBytesMax: 1024,
+    requestTimeoutMs: 300,
+    authenticate: (authorization) => {
+      if (authorization !== 'Bearer reader') throw unauthorized('Who are you?')
+      return 'reader'
     },
-    REPLY_STEPS,
-  )
+    isOverloaded: () => false,
+    translate: (thrown) =>
+      thrown instanceof Problem ? thrown : new Problem('internal', 'Internal server error'),
+  })
   app = uws.App()
   installRoutes(app, host, routes, shelf)
   await new Promise<void>((resolve, reject) => {
@@ -114,7 +112,7 @@ beforeAll(async () => {
 
 afterAll(() => {
   app.close()
-  host.inFlight.close()
+  host.close()
 })
 
 test('a path may have any number of parameters', async () => {
@@ -171,7 +169,7 @@ test('a call knows when nobody waits for it any more', async () => {
   )
   expect(late.body.code).toBe('deadline_exceeded')
   expect(shelf.calls.at(-1)?.ended).toBe(true)
-  expect(host.inFlight.size).toBe(0)
+  expect(host.inFlight).toBe(0)
 
   const gone = new AbortController()
   const aborted = fetch(`${client.url}/books`, {

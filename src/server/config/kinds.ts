@@ -29,6 +29,10 @@ export interface DatabaseUrl {
   readonly isLocal: boolean
 }
 
+/** A token (RFC 9110, 5.6.2). */
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+const SECONDS_PER = { s: 1, m: 60, h: 3600 } as const
+const RATE_MAX = 1_000_000
 const LOCAL_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '::1']
 
 export const nonEmptyText: Kind<string> = {
@@ -75,6 +79,34 @@ export const origins: Kind<ReadonlySet<string> | undefined> = {
     if (text === '*') return { value: undefined }
     const list = text.split(',').map((origin) => origin.trim())
     return list.every(isOrigin) ? { value: new Set(list) } : undefined
+  },
+}
+
+/** The names of a list of header fields. */
+export const headerNames: Kind<readonly string[]> = {
+  expected: 'a comma-separated list of header names',
+  parse: (text) => {
+    const list = text.split(',').map((name) => name.trim())
+    return list.every((name) => HEADER_NAME.test(name)) ? { value: list } : undefined
+  },
+}
+
+/** So many requests in so many seconds. */
+export interface Rate {
+  readonly requests: number
+  readonly seconds: number
+}
+
+/** A rate such as `100/s`; `undefined` for none. */
+export const rate: Kind<Rate | undefined> = {
+  expected:
+    'off, or a number from 1 to 1000000 per second, minute or hour, such as 100/s, 1000/m or 5000/h',
+  parse: (text) => {
+    if (text === 'off') return { value: undefined }
+    const [, requests, unit] = /^([1-9]\d{0,6})\/([smh])$/.exec(text) ?? []
+    const seconds = SECONDS_PER[unit as keyof typeof SECONDS_PER]
+    if (seconds === undefined || Number(requests) > RATE_MAX) return undefined
+    return { value: { requests: Number(requests), seconds } }
   },
 }
 

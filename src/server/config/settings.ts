@@ -2,12 +2,14 @@
 // Parsing, static types, `--help`, `.env.example` and the README's table come from these rows.
 import {
   choice,
+  headerNames,
   integer,
   type Kind,
   nonEmptyText,
   onOrOff,
   origins,
   postgresUrl,
+  rate,
   secretText,
 } from './kinds.ts'
 
@@ -30,6 +32,11 @@ export const SETTINGS = {
     kind: secretText(JWT_SECRET_BYTES_MIN),
     description:
       'Key that signs tokens (HS256); required with `DATABASE_URL`, otherwise made and kept in `DATA_DIR`',
+  },
+  JWT_SECRET_PREVIOUS: {
+    kind: secretText(JWT_SECRET_BYTES_MIN),
+    description:
+      'Key whose tokens are accepted, too: the one before, or the one that comes next, while keys are changed',
   },
   JWT_EXPIRATION_HOURS: {
     kind: integer(1, 8760),
@@ -60,6 +67,19 @@ export const SETTINGS = {
     kind: origins,
     default: '*',
     description: 'Origins that browsers may call from: `*`, or a comma-separated list',
+  },
+  CORS_HEADERS: {
+    kind: headerNames,
+    default:
+      'Authorization, Content-Type, X-Request-Id, Idempotency-Key, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, Last-Event-ID, Prefer, traceparent, tracestate, baggage, sentry-trace',
+    description:
+      'Headers that browsers may send; when any origin may call, these and all others may be sent',
+  },
+  RATE_LIMIT: {
+    kind: rate,
+    default: 'off',
+    description:
+      'Most requests of one account, or of one client without a valid token, such as `100/s`; each listener counts for itself; further ones get 429',
   },
   MAX_BODY_BYTES: {
     kind: integer(1024, 16_777_216),
@@ -135,6 +155,12 @@ export const SETTINGS = {
     default: '32',
     description:
       'Logins and registrations per listener that may wait for a thread; further ones get 503',
+  },
+  LOGIN_LIMITS: {
+    kind: onOrOff,
+    default: 'on',
+    description:
+      'Whether logins are refused with 429 after too many failures; `off` where something in front limits them',
   },
   DATA_DIR: {
     kind: nonEmptyText,

@@ -1,26 +1,40 @@
 // Runs in listeners. Receives the body of a request within the limits, and counts every byte that it holds.
 import { isUtf8 } from 'node:buffer'
 import type { TObject } from '@sinclair/typebox'
+import { mustEnd } from './ending.ts'
 import { type Exchange, type Step, WAITS } from './exchange.ts'
+import { refuseManyValues } from './json-limit.ts'
 import { invalidRequest, Problem, shed } from './problem.ts'
 import { checked, compileValidator } from './validate.ts'
 
-const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*(?:utf-8|"utf-8")\s*)?$/i
-/** A body over the limit is read and thrown away up to this many times the limit, so that the client sees its 413. */
-const DISCARD_FACTOR = 16
 /** The first room for a body that arrives in pieces, in bytes; then it doubles. */
 const ROOM_BYTES_MIN = 1024
+const JSON_TYPE = 'application/json'
+/** RFC 7396: exactly what a PATCH does. */
+const MERGE_PATCH_TYPE = 'application/merge-patch+json'
+const CHARSET = /^charset\s*=\s*"?([^"]*)"?$/i
 /** Bytes that a listener holds at most of bodies that arrive in pieces. */
 const HELD_BYTES_MAX = 32 * 1024 * 1024
 
 /** Throws unless the body is plain JSON. */
-export function checkMediaType({ head: { contentType, contentEncoding } }: Exchange): void {
-  if (!JSON_TYPE.test(contentType)) {
+export function checkMediaType({ head: { method, contentType, contentEncoding } }: Exchange): void {
+  if (contentType !== JSON_TYPE && !isJson(contentType, method)) {
     throw new Problem('unsupported_media_type', 'Send the body as Content-Type: application/json')
   }
   if (contentEncoding !== '' && contentEncoding.toLowerCase() !== 'identity') {
     throw new Problem('unsupported_media_type', 'Send the body without Content-Encoding')
   }
+}
+
+/** Parameters change nothing, except a charset that JSON cannot have. */
+function isJson(contentType: string, method: string): boolean {
+  const [type = '', ...parameters] = contentType.toLowerCase().split(';')
+  const name = type.trim()
+  if (name !== JSON_TYPE && !(name === MERGE_PATCH_TYPE && method === 'PATCH')) return false
+  return parameters.every((parameter) => {
+    const charset = CHARSET.exec(parameter.trim())?.[1]
+    return charset === undefined || charset === 'utf-8' || charset === 'utf8'
+  })
 }
 
 /** Makes the step that waits for the whole body, parses it and checks it. */
@@ -38,12 +52,15 @@ export function receiveBody(schema: TObject): Step {
     exchange.resume()
   }
   return (exchange) => {
-    const { bodyBytesMax } = exchange.host.options
-    if (exchange.head.contentLength > bodyBytesMax * DISCARD_FACTOR) {
-      exchange.untrusted = tooLarge(bodyBytesMax)
-      throw exchange.untrusted
+    const { head, host } = exchange
+    if (head.unframed) {
+      throw new Problem('length_required', 'Send Content-Length, or the body in chunks')
     }
-    exchange.onData(take)
+    // What the connection would not survive is not read first: the client gets its answer at once.
+    if (!head.chunked && mustEnd(exchange) && head.contentLength > host.options.bodyBytesMax) {
+      throw tooLarge(host.options.bodyBytesMax)
+    }
+    exchange.receive(take)
     return WAITS
   }
 }
@@ -51,8 +68,9 @@ export function receiveBody(schema: TObject): Step {
 /** Returns the whole body with its last piece; it is valid as long as `piece` is. Throws when a limit is exceeded. */
 function addPiece(exchange: Exchange, piece: ArrayBuffer, isLast: boolean): Buffer | undefined {
   const { bodyBytesMax } = exchange.host.options
-  exchange.bodyBytes += piece.byteLength
   const fits = exchange.bodyBytes <= bodyBytesMax
+  // The end of chunks may never come, so the answer does not wait for it.
+  if (!fits && exchange.head.chunked) throw tooLarge(bodyBytesMax)
   if (!isLast) {
     if (fits) hold(exchange, piece)
     else exchange.release()
@@ -93,11 +111,17 @@ function hold(exchange: Exchange, piece: ArrayBuffer): void {
 
 function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw invalidRequest('The body is not valid UTF-8')
+  refuseManyValues(bytes)
   try {
-    return JSON.parse(bytes.toString())
+    return JSON.parse(bytes.toString('utf8', startsWithMark(bytes) ? 3 : 0))
   } catch {
     throw invalidRequest('The body is not valid JSON')
   }
+}
+
+/** A byte order mark (RFC 8259, 8.1, lets a parser ignore it). */
+function startsWithMark(bytes: Buffer): boolean {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
 }
 
 function tooLarge(bytesMax: number): Problem {

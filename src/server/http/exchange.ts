@@ -1,23 +1,23 @@
 // Runs in listeners. One request and its answer: the one file that holds a response of uWebSockets.js.
 //
 // What it guarantees: each request is answered exactly once, or was aborted by its client; nothing that a step throws
-// reaches C++; no response is touched after its end; nothing waits without a deadline.
-import { randomBytes } from 'node:crypto'
-import type { Logger } from '../observe/log.ts'
-import { Sampling } from '../observe/sampling.ts'
+// reaches C++; no response is touched after its end; nothing waits without a deadline, neither for an answer nor for its
+// reader.
 import { clientOf } from './client.ts'
 import { type Head, readHead } from './head.ts'
-import { type AllowedOrigins, CRLF, corsLines, headerLines, statusLine } from './headers.ts'
-import { InFlight } from './in-flight.ts'
-import type { Lifecycle } from './lifecycle.ts'
+import { commonLines, headerLines, NO_STORE } from './headers.ts'
+import type { Host, Waiting } from './host.ts'
+import type { InFlight } from './in-flight.ts'
 import { Problem, shed } from './problem.ts'
-import type { Call, Priority } from './route.ts'
+import { logFailure, logRequest, logUnread } from './request-log.ts'
+import type { Call, Received } from './route.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
+import { type Ending, type Outgoing, writeAnswer, writeContinue, writeRest } from './writer.ts'
 
-/** An id that is echoed and logged must neither split a header or a line, nor be an e-mail address. */
-const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
-// Every JSON answer says that it varies, whether this one was compressed or not.
-const CONTENT_JSON = `${CRLF}content-type: application/json${CRLF}vary: Accept-Encoding`
+/** How long a connection stays open behind its last answer while the client may still be sending. */
+const LINGER_MS = 1000
+/** The kernel takes so many bytes at once of a connection whose client has read what came before. */
+const AT_ONCE_BYTES_MAX = 16 * 1024
 
 const NO_PIECES: readonly Buffer[] = []
 
@@ -27,77 +27,38 @@ export const WAITS = Symbol('waits')
 /** One event in the life of a request. What it throws becomes the answer. */
 export type Step = (exchange: Exchange) => typeof WAITS | void
 
-export interface HostOptions {
-  log: Logger
-  lifecycle: Lifecycle
-  allowedOrigins: AllowedOrigins
-  bodyBytesMax: number
-  requestTimeoutMs: number
-  /** The caller that an `Authorization` header names. Throws a `Problem`. */
-  authenticate(authorization: string): string
-  /** True while requests of this priority are to be turned away. */
-  isOverloaded(priority: Priority): boolean
-  /** What clients receive for whatever was thrown. */
-  translate(thrown: unknown): Problem
-}
+/** Receives the pieces of a body; a piece is valid during the call only. */
+export type Take = (exchange: Exchange, piece: ArrayBuffer, isLast: boolean) => void
 
-/** What all exchanges of a listener share. */
-export class Host {
-  readonly options: HostOptions
-  readonly logsRequests: boolean
-  readonly inFlight = new InFlight<Exchange>()
-  /** What happens to each reply, in order. */
-  readonly replySteps: readonly Step[]
-  /** Bytes of bodies that have arrived in part. */
-  heldBytes = 0
-  /** Compressions in flight. */
-  compressions = 0
-  readonly failures = new Sampling()
-  readonly #idPrefix = randomBytes(6).toString('base64url')
-  #idCounter = 0
+// Made once: under overload there are thousands a second.
+const LATE = shed(
+  'deadline_exceeded',
+  'The request was not answered in time; a write may have happened',
+)
 
-  constructor(options: HostOptions, replySteps: readonly Step[]) {
-    this.options = options
-    this.logsRequests = options.log.isLevelEnabled('debug')
-    this.replySteps = replySteps
-    this.inFlight.sweep((exchange) => exchange.fail(lateness(exchange)))
-  }
-
-  /** The client's id when it is harmless, else a new one. */
-  requestId(given: string): string {
-    if (given !== '' && REQUEST_ID.test(given)) return given
-    this.#idCounter += 1
-    return `${this.#idPrefix}-${this.#idCounter.toString(36)}`
-  }
-}
-
-/** What is answered: a reply of a handler, or a problem. */
-export interface Outgoing {
-  status: number
-  /** Header lines. */
-  headers: string
-  /** A value that becomes JSON, `Ready` JSON, or nothing. */
-  body: unknown
-}
-
-/** What the steps have read from the request. */
-export interface Received {
-  params: unknown
-  query: unknown
-  body: unknown
+/** What happens to the requests of a path. */
+export interface Route {
+  /** Template of the path. */
+  pattern: string
+  steps: readonly Step[]
+  /** What happens to the answer to a failure. */
+  replySteps: readonly Step[]
 }
 
 /** One request and its answer. It is also the call that travels down to the statement. */
-export class Exchange implements Call {
+export class Exchange implements Call, Waiting {
   readonly host: Host
   readonly head: Head
   /** Path template of the route, for the log. */
   readonly pattern: string
   readonly requestId: string
   readonly startedAtMs: number
-  readonly deadlineMs: number
+  /** When the answer must be there; behind the answer, when its client must have taken it. */
+  deadlineMs: number
   readonly received: Received = { params: undefined, query: undefined, body: undefined }
   caller: string | undefined
+  /** Header lines that the answer gets, whatever it is. */
+  lines = ''
   /** True once it has been answered or aborted. */
   ended = false
   /** The request of uWebSockets.js, which is valid until the first step that waits. */
@@ -107,21 +68,33 @@ export class Exchange implements Call {
   pieces: readonly Buffer[] = NO_PIECES
   /** Set when what follows on this connection may not be a request: the connection is closed with the answer. */
   untrusted: Problem | undefined
+  /** Set when the connection ends with the answer. */
+  ending: Ending | undefined
   outgoing: Outgoing | undefined
   payload: string | Buffer | undefined
-  previous: Exchange | undefined
-  next: Exchange | undefined
+  previous: Waiting | undefined
+  next: Waiting | undefined
+  /** True once the client has been asked for its body. */
+  continued = false
   readonly #response: HttpResponse
   #client: string | undefined
+  readonly #replySteps: readonly Step[]
   #steps: readonly Step[]
   #at = 0
   #detached = false
+  #parsing = true
+  /** The list that it is in. */
+  #list: InFlight<Waiting> | undefined
+  #take: Take | undefined
+  #listens = false
+  #bodyEnded = false
+  #unreadBytes = 0
 
   constructor(
     host: Host,
     response: HttpResponse,
     request: HttpRequest,
-    route: { pattern: string; steps: readonly Step[] },
+    { pattern, steps, replySteps }: Route,
   ) {
     this.host = host
     this.#response = response
@@ -129,8 +102,9 @@ export class Exchange implements Call {
     this.head = readHead(request)
     this.untrusted = this.head.untrusted
     this.requestId = host.requestId(this.head.requestId)
-    this.pattern = route.pattern
-    this.#steps = route.steps
+    this.pattern = pattern
+    this.#steps = steps
+    this.#replySteps = replySteps
     this.startedAtMs = performance.now()
     this.deadlineMs = this.startedAtMs + host.options.requestTimeoutMs
   }
@@ -141,7 +115,9 @@ export class Exchange implements Call {
       for (let step = this.#steps[this.#at]; step; step = this.#steps[this.#at]) {
         this.#at += 1
         if (step(this) === WAITS) {
-          this.detach()
+          this.request = undefined
+          this.#parsing = false
+          this.#detach()
           return
         }
       }
@@ -159,26 +135,15 @@ export class Exchange implements Call {
   fail(thrown: unknown): void {
     if (this.ended) return
     const problem = this.host.options.translate(thrown)
-    if (problem.status >= 500) this.#logFailure(problem, thrown)
+    if (problem.status >= 500) logFailure(this, problem, thrown)
     this.outgoing = {
       status: problem.status,
-      headers: headerLines(problem.headers),
+      headers: NO_STORE + headerLines(problem.headers),
       body: problem.toBody(this.requestId),
     }
-    this.#steps = this.host.replySteps
+    this.#steps = this.#replySteps
     this.#at = 0
     this.proceed()
-  }
-
-  /** Lets the exchange outlive its handler's call, which uWebSockets.js allows only with `onAborted`. */
-  detach(): void {
-    if (this.#detached) return
-    this.#detached = true
-    this.request = undefined
-    this.host.inFlight.add(this)
-    this.#response.onAborted(() => {
-      if (this.#end()) this.observe('aborted by the client')
-    })
   }
 
   /** Read when it is first asked for: most requests need no address, and the kernel is asked for it. */
@@ -187,8 +152,9 @@ export class Exchange implements Call {
     return this.#client
   }
 
-  get detached(): boolean {
-    return this.#detached
+  /** True while the parser of uWebSockets.js waits for us, and would go on with what follows the request. */
+  get parsing(): boolean {
+    return this.#parsing
   }
 
   /** True when the body must not be sent, only described. */
@@ -196,12 +162,27 @@ export class Exchange implements Call {
     return this.head.method === 'HEAD'
   }
 
-  /** Hands each piece of the body to `take`; a piece is valid during the call only. */
-  onData(take: (exchange: Exchange, piece: ArrayBuffer, isLast: boolean) => void): void {
-    this.detach()
-    this.#response.onData((piece, isLast) => {
-      if (!this.ended) take(this, piece, isLast)
-    })
+  /** True when nothing of the body is still to come. */
+  get bodyArrived(): boolean {
+    return this.head.chunked ? this.#bodyEnded : this.bodyBytes >= this.head.contentLength
+  }
+
+  /** Hands each piece of the body to `take`, until there is an answer. */
+  receive(take: Take): void {
+    if (this.head.expectsContinue) {
+      writeContinue(this.#response)
+      this.continued = true
+    }
+    this.#take = take
+    this.listen()
+  }
+
+  /** Receives the body, or drops it when nobody takes it. Only within the handler's call. */
+  listen(): void {
+    if (this.#listens) return
+    this.#listens = true
+    this.#detach()
+    this.#response.onData((piece, isLast) => this.#arrive(piece, isLast))
   }
 
   /** Drops the pieces of the body that have arrived. */
@@ -215,40 +196,91 @@ export class Exchange implements Call {
     if (!this.#end()) return
     if (this.#detached) this.#response.cork(() => this.#write())
     else this.#write()
+    if (this.ending === 'ours') this.#linger()
+    if (this.#list) this.host.boundUnread()
   }
 
-  observe(outcome: number | string): void {
-    if (!this.host.logsRequests) return
-    const { requestId: request_id, pattern: route, head } = this
-    const duration_ms = Math.round((performance.now() - this.startedAtMs) * 1000) / 1000
-    this.host.options.log.debug(
-      { request_id, method: head.method, route, status: outcome, duration_ms },
-      'Request',
-    )
+  /** At the deadline there is an answer, whatever the request waits for. */
+  beLate(): void {
+    if (this.bodyArrived) {
+      this.fail(LATE)
+      return
+    }
+    this.untrusted = new Problem('request_timeout', 'The body did not arrive in time')
+    this.fail(this.untrusted)
+  }
+
+  disconnect(unread?: 'deadline' | 'limit'): void {
+    if (unread && this.ending !== 'ours') logUnread(this, unread)
+    this.#leave()
+    this.#response.close()
+  }
+
+  /** Lets the exchange outlive its handler's call, which uWebSockets.js allows only with `onAborted`. */
+  #detach(): void {
+    if (this.#detached) return
+    this.#detached = true
+    if (!this.ended) {
+      this.#list = this.host.unanswered
+      this.#list.add(this)
+    }
+    this.#response.onAborted(() => {
+      if (this.#end()) logRequest(this, 'aborted by the client')
+      else this.#leave()
+    })
+  }
+
+  #arrive(piece: ArrayBuffer, isLast: boolean): void {
+    this.bodyBytes += piece.byteLength
+    this.#bodyEnded = isLast
+    if (!this.outgoing && !this.ended) {
+      this.#parsing = true
+      this.#take?.(this, piece, isLast)
+      this.#parsing = false
+    } else if (isLast || this.bodyBytes > this.host.dropBytesMax) {
+      // Not within the parser, which does not expect its connection to end among chunks.
+      setImmediate(() => {
+        if (this.#list === this.host.lingering) this.disconnect()
+      })
+    }
   }
 
   #write(): void {
-    const { payload, outgoing } = this
+    const { payload, outgoing, requestId, continued, headOnly, ending } = this
     if (!outgoing) throw new Error('There is nothing to send')
-    const { lifecycle, allowedOrigins } = this.host.options
-    const response = this.#response
-    if (outgoing.status !== 200) response.writeStatus(statusLine(outgoing.status))
-    // All lines go in one call, ready-made: crossing into C++ costs more than the bytes.
-    const type = payload === undefined ? '' : CONTENT_JSON
-    const cors = corsLines(allowedOrigins, this.head.origin)
-    response.writeHeader('x-request-id', this.requestId + type + cors + outgoing.headers)
-    const close = lifecycle.state === 'closing' || this.untrusted !== undefined
-    if (payload !== undefined && !this.headOnly) {
-      response.end(payload, close)
+    const { status, headers } = outgoing
+    const { allowedOrigins } = this.host.options
+    const ends = ending !== undefined
+    const common = commonLines(allowedOrigins, this.head, payload !== undefined, ends)
+    const head = { status, requestId, lines: common + this.lines + headers, continued }
+    const taken = writeAnswer(this.#response, head, payload, headOnly, ending)
+    if (!taken && payload !== undefined) this.#awaitReader(payload)
+  }
+
+  /** Goes on with the answer whenever its client has taken some of it. */
+  #awaitReader(payload: string | Buffer): void {
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
+    this.payload = undefined
+    this.#detach()
+    this.#enterUnread(bytes.byteLength)
+    this.#response.onWritable((offset) => {
+      const [accepted, complete] = writeRest(this.#response, bytes, offset)
+      if (complete) this.#leave()
+      return accepted
+    })
+  }
+
+  /** Closes the connection once the client has had time to read the answer and to stop sending. */
+  #linger(): void {
+    const { host, payload } = this
+    const bytes = payload?.length ?? 0
+    const isSmall = bytes <= AT_ONCE_BYTES_MAX
+    if (isSmall && this.bodyArrived && this.untrusted === undefined) {
+      this.#response.close()
       return
     }
-    // HEAD says how long the body would be (RFC 9110, 9.3.2); on a 204 the length is forbidden (8.6). We write the
-    // header ourselves, because endWithoutBody never counts the response as done when it is given a length.
-    if (payload !== undefined) {
-      response.writeHeader('content-length', String(Buffer.byteLength(payload)))
-    }
-    if (close) response.writeHeader('connection', 'close')
-    response.endWithoutBody()
+    if (isSmall) this.#enter(host.lingering, LINGER_MS)
+    else this.#enterUnread(bytes)
   }
 
   /** Marks the end, by answer or abort; true only the first time. */
@@ -256,45 +288,26 @@ export class Exchange implements Call {
     if (this.ended) return false
     this.ended = true
     this.release()
-    if (this.#detached) this.host.inFlight.delete(this)
+    this.#leave()
     return true
   }
 
-  /** A fault of our own is logged with its stack; what is expected to happen, such as overload, by its reason alone. */
-  #logFailure(problem: Problem, thrown: unknown): void {
-    const { log } = this.host.options
-    const { requestId: request_id, pattern: route, head, host } = this
-    const { code } = problem
-    const fields = { request_id, method: head.method, route, code }
-    if (problem.status === 500) {
-      host.failures.add(`${code} ${head.method} ${route}`, (repeats) =>
-        log.error({ ...fields, ...counted(repeats), err: thrown }, 'Request failed'),
-      )
-    } else {
-      host.failures.add(`${code} ${reasonOf(thrown)}`, (repeats) =>
-        log.warn({ ...fields, ...counted(repeats), reason: thrown }, 'Request failed'),
-      )
-    }
+  #enter(list: InFlight<Waiting>, waitMs: number): void {
+    this.deadlineMs = performance.now() + waitMs
+    this.#list = list
+    list.add(this)
   }
-}
 
-/** Tells kinds of expected failures apart: by their class and code, of which there are few. */
-function reasonOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return typeof thrown
-  return 'code' in thrown ? `${thrown.name} ${String(thrown.code)}` : thrown.name
-}
-
-function counted(repeats: number): { repeats?: number } {
-  return repeats === 0 ? {} : { repeats }
-}
-
-function lateness(exchange: Exchange): Problem {
-  if (exchange.bodyBytes < exchange.head.contentLength) {
-    exchange.untrusted = new Problem('request_timeout', 'The body did not arrive in time')
-    return exchange.untrusted
+  #enterUnread(bytes: number): void {
+    this.#unreadBytes = bytes
+    this.host.unreadBytes += bytes
+    this.#enter(this.host.unread, this.host.options.requestTimeoutMs)
   }
-  return shed(
-    'deadline_exceeded',
-    'The request was not answered in time; a write may have happened',
-  )
+
+  #leave(): void {
+    this.#list?.delete(this)
+    this.#list = undefined
+    this.host.unreadBytes -= this.#unreadBytes
+    this.#unreadBytes = 0
+  }
 }

@@ -1,8 +1,6 @@
-// Runs in listeners. The requests that wait for their answer, and what ends them at their deadline.
+// Runs in listeners. Requests that wait for something, in the order of their deadlines.
 
-const SWEEP_MS = 50
-
-/** What a member of the list must carry; only the list touches the links. */
+/** What a member of a list must carry; only the list touches the links. */
 export interface Member<T> {
   /** By `performance.now()`. */
   readonly deadlineMs: number
@@ -10,15 +8,22 @@ export interface Member<T> {
   next: T | undefined
 }
 
-/** A list in order of arrival; adding and removing allocate nothing and take constant time. */
+/**
+ * A list in order of arrival, whose members all wait equally long; adding and removing allocate nothing and take constant
+ * time.
+ */
 export class InFlight<T extends Member<T>> {
   #first: T | undefined
   #last: T | undefined
   #size = 0
-  #sweeper: NodeJS.Timeout | undefined
 
   get size(): number {
     return this.#size
+  }
+
+  /** The member that has waited longest. */
+  get first(): T | undefined {
+    return this.#first
   }
 
   add(member: T): void {
@@ -40,16 +45,8 @@ export class InFlight<T extends Member<T>> {
     this.#size -= 1
   }
 
-  /** Until `close`, gives each member that is past its deadline to `expire`, which must delete it. */
-  sweep(expire: (member: T) => void): void {
-    this.#sweeper = setInterval(() => {
-      const nowMs = performance.now()
-      // All members may wait equally long, so those that are late stand in front.
-      while (this.#first && this.#first.deadlineMs < nowMs) expire(this.#first)
-    }, SWEEP_MS).unref()
-  }
-
-  close(): void {
-    clearInterval(this.#sweeper)
+  /** Gives each member that is past its deadline to `end`, which must delete it. */
+  expire(nowMs: number, end: (member: T) => void): void {
+    while (this.#first && this.#first.deadlineMs < nowMs) end(this.#first)
   }
 }

@@ -28,7 +28,7 @@ const ProblemBody = Type.Object(
           pointer: Type.String({ description: 'JSON pointer to the invalid field' }),
           message: Type.String(),
         }),
-        { description: 'Every invalid field' },
+        { description: 'The invalid fields, at most 50', maxItems: 50 },
       ),
     ),
   },
@@ -73,7 +73,12 @@ function operation(route: AnyRoute, prefix: string, schemas: Map<string, Json>):
       ...parameters(route.query, 'query', schemas),
     ],
     ...(route.body
-      ? { requestBody: { required: true, content: jsonContent(toSchema(route.body, schemas)) } }
+      ? {
+          requestBody: {
+            required: true,
+            content: bodyContent(route, toSchema(route.body, schemas)),
+          },
+        }
       : {}),
     responses: responses(route, schemas),
   }
@@ -135,12 +140,25 @@ function problemCodes(route: AnyRoute): ProblemCode[] {
     'unavailable',
   ]
   if (route.auth) codes.push('unauthorized')
+  if (!route.unlimited) codes.push('too_many_requests')
   if (route.auth || route.body) codes.push('overloaded', 'deadline_exceeded')
   if (route.params || route.query || route.body) codes.push('invalid_request')
   if (route.body) {
-    codes.push('unsupported_media_type', 'payload_too_large', 'length_required', 'request_timeout')
+    codes.push(
+      'unsupported_media_type',
+      'payload_too_large',
+      'length_required',
+      'not_implemented',
+      'request_timeout',
+    )
   }
   return [...new Set(codes)]
+}
+
+/** What a body may be: a PATCH is also a JSON merge patch (RFC 7396). */
+function bodyContent({ method }: AnyRoute, schema: Json): Json {
+  const content = jsonContent(schema)
+  return method === 'PATCH' ? { ...content, 'application/merge-patch+json': { schema } } : content
 }
 
 function jsonContent(schema: Json): Json {

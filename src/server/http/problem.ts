@@ -5,7 +5,7 @@ export const PROBLEMS = {
   invalid_request: {
     status: 400,
     reason: 'Bad Request',
-    about: 'The request is not valid; `errors` lists every invalid field',
+    about: 'The request is not valid; `errors` lists the invalid fields, at most 50',
   },
   unauthorized: {
     status: 401,
@@ -31,7 +31,7 @@ export const PROBLEMS = {
   length_required: {
     status: 411,
     reason: 'Length Required',
-    about: 'The body was sent in chunks, without Content-Length',
+    about: 'The length of the body is missing: send `Content-Length`, or chunks',
   },
   payload_too_large: {
     status: 413,
@@ -41,7 +41,12 @@ export const PROBLEMS = {
   unsupported_media_type: {
     status: 415,
     reason: 'Unsupported Media Type',
-    about: 'The body is not `application/json`',
+    about: 'The body is not JSON in UTF-8, or is encoded',
+  },
+  too_many_requests: {
+    status: 429,
+    reason: 'Too Many Requests',
+    about: 'Too many requests from this client or for this account; see `Retry-After`',
   },
   headers_too_large: {
     status: 431,
@@ -52,6 +57,11 @@ export const PROBLEMS = {
     status: 500,
     reason: 'Internal Server Error',
     about: 'A fault in the service; the log describes it under the request id',
+  },
+  not_implemented: {
+    status: 501,
+    reason: 'Not Implemented',
+    about: 'The body has a `Transfer-Encoding` other than `chunked`',
   },
   overloaded: {
     status: 503,

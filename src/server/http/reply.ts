@@ -1,6 +1,7 @@
 // Runs in listeners. Turns a reply into the bytes of an answer.
 import { type Exchange, WAITS } from './exchange.ts'
 import { CRLF } from './headers.ts'
+import { logRequest } from './request-log.ts'
 import { Ready } from './route.ts'
 
 /** A shorter answer fits into one packet anyway, so gzip would save nothing. */
@@ -20,6 +21,7 @@ export function encode(exchange: Exchange): void {
 export function compress(exchange: Exchange): typeof WAITS | void {
   const { host, payload, outgoing, head } = exchange
   if (payload === undefined || payload.length < GZIP_LENGTH_MIN) return undefined
+  if (exchange.ending === 'ours') return undefined
   if (!outgoing || host.compressions >= GZIP_MAX || !GZIP_ACCEPTED.test(head.acceptEncoding)) {
     return undefined
   }
@@ -38,13 +40,14 @@ export function compress(exchange: Exchange): typeof WAITS | void {
 }
 
 /**
- * Waits, where it matters, until the parser is done with this request: a connection that is not trusted must not be
- * ended while the parser still reads from it (uWebSockets #1936), and an answer without a body is written correctly only
- * outside the handler's own call (uWebSockets #1855).
+ * Waits, where it matters, until the parser is done with this request: behind an answer that ends its connection, it would
+ * serve what else it has read from it (uWebSockets #1936), and an answer without a body is written correctly only outside
+ * the handler's own call (uWebSockets #1855).
  */
 export function leaveParser(exchange: Exchange): typeof WAITS | void {
-  const { detached, untrusted, headOnly, payload } = exchange
-  if (detached || (!untrusted && !headOnly && payload !== undefined)) return undefined
+  const { parsing, ending, headOnly, payload, request } = exchange
+  if (!parsing || (ending === undefined && !headOnly && payload !== undefined)) return undefined
+  if (ending === 'ours' && request) exchange.listen()
   setImmediate(() => exchange.resume())
   return WAITS
 }
@@ -54,5 +57,5 @@ export function send(exchange: Exchange): void {
 }
 
 export function observe(exchange: Exchange): void {
-  if (exchange.outgoing) exchange.observe(exchange.outgoing.status)
+  if (exchange.outgoing) logRequest(exchange, exchange.outgoing.status)
 }

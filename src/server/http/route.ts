@@ -17,6 +17,13 @@ export interface Call {
   readonly ended: boolean
 }
 
+/** What the steps of a request have read from the request. */
+export interface Received {
+  params: unknown
+  query: unknown
+  body: unknown
+}
+
 /**
  * What a request is worth while there is more work than can be done: reads are turned away last, and `heavy` ones, lists
  * and passwords, first.
@@ -88,6 +95,8 @@ interface Declaration<
   auth: Auth
   /** Absent on routes that are always served, whatever the load. */
   priority?: Priority
+  /** True on routes that load balancers ask, however often. */
+  unlimited?: true
   params?: Params
   query?: Query
   body?: Body
@@ -111,6 +120,7 @@ export interface Route<Context> {
   readonly tag: string
   readonly auth: boolean
   readonly priority?: Priority
+  readonly unlimited?: true
   readonly params?: TObject
   readonly query?: TObject
   readonly body?: TObject

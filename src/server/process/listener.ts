@@ -13,10 +13,11 @@ import {
   type ConnectionLimit,
   countConnections,
 } from '../http/connections.ts'
-import { Host } from '../http/exchange.ts'
+import { allowedHeadersValue } from '../http/headers.ts'
+import { Host } from '../http/host.ts'
 import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
-import { REPLY_STEPS } from '../http/pipeline.ts'
+import { RateLimit } from '../http/rate-limit.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
 import { VERSION } from '../root.ts'
@@ -125,7 +126,12 @@ function contextOptions(config: Config, secret: Secret): ContextOptions {
       callsMax: config.DB_QUEUE,
     },
     passwords: { threads: config.PASSWORD_THREADS, queueMax: config.PASSWORD_QUEUE },
-    tokens: { secret: secret.reveal(), lifetimeHours: config.JWT_EXPIRATION_HOURS },
+    tokens: {
+      secret: secret.reveal(),
+      previousSecret: config.JWT_SECRET_PREVIOUS?.reveal(),
+      lifetimeHours: config.JWT_EXPIRATION_HOURS,
+    },
+    loginLimits: config.LOGIN_LIMITS,
   }
 }
 
@@ -137,25 +143,24 @@ function connectionLimit(config: Config): ConnectionLimit {
 }
 
 function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }: Context): Host {
-  return new Host(
-    {
-      log,
-      lifecycle,
-      allowedOrigins: config.CORS_ORIGINS,
-      bodyBytesMax: config.MAX_BODY_BYTES,
-      requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-      authenticate: (authorization) => tokens.verify(authorization),
-      isOverloaded: (priority) => queue.isOverloaded(priority),
-      translate: toProblem,
-    },
-    REPLY_STEPS,
-  )
+  return new Host({
+    log,
+    lifecycle,
+    allowedOrigins: config.CORS_ORIGINS,
+    allowedHeaders: allowedHeadersValue(config.CORS_ORIGINS, config.CORS_HEADERS),
+    rateLimit: config.RATE_LIMIT && new RateLimit(config.RATE_LIMIT),
+    bodyBytesMax: config.MAX_BODY_BYTES,
+    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    authenticate: (authorization) => tokens.verify(authorization),
+    isOverloaded: (priority) => queue.isOverloaded(priority),
+    translate: toProblem,
+  })
 }
 
 /** Compacts the heap in a moment without requests, so that no request waits for it. */
 function compactSoon(host: Host): void {
   setTimeout(() => {
-    if (host.inFlight.size === 0) compactHeap()
+    if (host.inFlight === 0) compactHeap()
     else compactSoon(host)
   }, COMPACT_DELAY_MS).unref()
 }
@@ -192,7 +197,7 @@ interface Resources {
 async function refuseConnections(resources: Resources): Promise<void> {
   const { config, uws, socket, lifecycle, context, host, connections } = resources
   lifecycle.moveTo('draining')
-  context.log.info({ connections: connections.open, in_flight: host.inFlight.size }, 'Draining')
+  context.log.info({ connections: connections.open, in_flight: host.inFlight }, 'Draining')
   if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
   uws.us_listen_socket_close(socket)
 }
@@ -204,10 +209,10 @@ async function drain(resources: Resources): Promise<boolean> {
   lifecycle.moveTo('closing')
   const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
   while (connections.open > 0 && performance.now() < deadline) await delay(DRAIN_POLL_MS)
-  const cut = host.inFlight.size
+  const cut = host.inFlight
   lifecycle.moveTo('closed')
   app.close()
-  host.inFlight.close()
+  host.close()
   host.failures.flush()
   await closeContext(context)
   if (cut > 0) log.error({ cut }, 'Requests were cut off by the shutdown deadline')

@@ -47,6 +47,8 @@ export interface PasswordPoolOptions {
 export interface PasswordPool {
   /** A PHC string with a new salt. */
   hash(call: Call, password: string): Promise<string>
+  /** The same, but `undefined` for one of the most common passwords. */
+  hashUncommon(call: Call, password: string): Promise<string | undefined>
   /** False also for an unknown account (`hash` undefined), after the same work. */
   verify(call: Call, password: string, hash: string | undefined): Promise<boolean>
   close(): Promise<void>
@@ -123,6 +125,10 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
 
   return {
     hash: async (call, password) => String(await run(call, { type: 'hash', password })),
+    hashUncommon: async (call, password) => {
+      const hash = await run(call, { type: 'hash-uncommon', password })
+      return typeof hash === 'string' ? hash : undefined
+    },
     verify,
     close: async () => (await threads)?.close({ force: true }),
   }

@@ -1,6 +1,6 @@
 // The disk that holds the tasks is full for some seconds. Needs the right to mount.
+import { chown, stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { own, unprivilegedIdentity } from '../../../src/db/local/binaries.ts'
 import { createClient } from '../../support/client.ts'
 import { describeAnswers } from '../ledger.ts'
 import {
@@ -35,7 +35,8 @@ async function fillDisk(stage: Stage): Promise<Outcome> {
   const small = await openSmallDisk(DISK_MB)
   const service = await startNode(stage, { LISTENERS: '2' })
   try {
-    await own(small.folder, await unprivilegedIdentity())
+    const { uid, gid } = await stat(stage.server.dataFolder)
+    await chown(small.folder, uid, gid)
     await stage.server.query(`create tablespace small location '${small.folder}'`)
     await moveTasks(stage, 'small')
     return await measure(stage, service, small)

@@ -1,0 +1,116 @@
+// Runs in listeners. What all requests of a listener share: settings, counts, and the lists of those that wait.
+import { randomBytes } from 'node:crypto'
+import type { Logger } from '../observe/log.ts'
+import { Sampling } from '../observe/sampling.ts'
+import type { AllowedOrigins } from './headers.ts'
+import { InFlight, type Member } from './in-flight.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import type { Problem } from './problem.ts'
+import type { RateLimit } from './rate-limit.ts'
+import type { Priority } from './route.ts'
+
+/** An id that is echoed and logged must neither split a header or a line, nor be an e-mail address. */
+const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
+const SWEEP_MS = 50
+/** What is left of a body is read and dropped up to this many times the largest body, so that the client sees its answer. */
+const DROP_FACTOR = 16
+/** Bytes of answers that a listener holds at most for clients that do not read them. */
+const UNREAD_BYTES_MAX = 16 * 1024 * 1024
+/**
+ * One in so many answers without a body closes its connection. uWebSockets.js buffers such an answer whether the client
+ * reads or not, and does not say so; this way a client that never reads has a few hundred kilobytes of them at most. The
+ * choice is random, so that no client can foresee it.
+ */
+const BODYLESS_RUN = 1024
+
+export interface HostOptions {
+  log: Logger
+  lifecycle: Lifecycle
+  allowedOrigins: AllowedOrigins
+  /** The value of `Access-Control-Allow-Headers`. */
+  allowedHeaders: string
+  /** `undefined` when requests are not limited. */
+  rateLimit: RateLimit | undefined
+  bodyBytesMax: number
+  requestTimeoutMs: number
+  /** The caller that an `Authorization` header names. Throws a `Problem`. */
+  authenticate(authorization: string): string
+  /** True while requests of this priority are to be turned away. */
+  isOverloaded(priority: Priority): boolean
+  /** What clients receive for whatever was thrown. */
+  translate(thrown: unknown): Problem
+}
+
+/** A request in one of the lists of its host; at its deadline it must leave the list. */
+export interface Waiting extends Member<Waiting> {
+  /** The request has not been answered in time. */
+  beLate(): void
+  /** Closes the connection of a client that has its answer, or does not read it. */
+  disconnect(unread?: 'deadline' | 'limit'): void
+}
+
+export class Host {
+  readonly options: HostOptions
+  readonly logsRequests: boolean
+  /** A client that sends more of a body that nobody takes loses its connection, even if it does not see its answer. */
+  readonly dropBytesMax: number
+  /** Requests without an answer. */
+  readonly unanswered = new InFlight<Waiting>()
+  /** Answers whose client has not taken them yet. */
+  readonly unread = new InFlight<Waiting>()
+  /** Answered requests whose connection stays open for a moment, so that what the client still sends is dropped. */
+  readonly lingering = new InFlight<Waiting>()
+  /** Bytes of bodies that have arrived in part. */
+  heldBytes = 0
+  /** Bytes of the answers in `unread`. */
+  unreadBytes = 0
+  /** Compressions in flight. */
+  compressions = 0
+  readonly failures = new Sampling()
+  readonly #idPrefix = randomBytes(6).toString('base64url')
+  #idCounter = 0
+  readonly #sweeper: NodeJS.Timeout
+
+  constructor(options: HostOptions) {
+    this.options = options
+    this.logsRequests = options.log.isLevelEnabled('debug')
+    this.dropBytesMax = DROP_FACTOR * options.bodyBytesMax
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
+  }
+
+  /** Requests whose answer has not been written, or not been taken by their client. */
+  get inFlight(): number {
+    return this.unanswered.size + this.unread.size
+  }
+
+  /** The client's id when it is harmless, else a new one. */
+  requestId(given: string): string {
+    if (given !== '' && REQUEST_ID.test(given)) return given
+    this.#idCounter += 1
+    return `${this.#idPrefix}-${this.#idCounter.toString(36)}`
+  }
+
+  /** Whether an answer without a body closes its connection. */
+  closesBodyless(): boolean {
+    return Math.random() * BODYLESS_RUN < 1
+  }
+
+  /** Makes room among the unread answers: the client that has waited longest loses its connection. */
+  boundUnread(): void {
+    while (this.unreadBytes > UNREAD_BYTES_MAX && this.unread.first) {
+      this.unread.first.disconnect('limit')
+    }
+  }
+
+  /** Ends the watch over deadlines. */
+  close(): void {
+    clearInterval(this.#sweeper)
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now()
+    this.unanswered.expire(nowMs, (waiting) => waiting.beLate())
+    this.unread.expire(nowMs, (waiting) => waiting.disconnect('deadline'))
+    this.lingering.expire(nowMs, (waiting) => waiting.disconnect())
+  }
+}
