@@ -18,7 +18,7 @@ export interface FaultServer {
   /** The same through every restart. */
   url: string
   dataFolder: string
-  /** Starts it unless it runs. Resolves when it answers. */
+  /** Starts it, unless it runs and does not end by itself. Resolves when it answers. */
   start(): Promise<void>
   isRunning(): Promise<boolean>
   /** Immediate shutdown, as in a crash. Resolves when the process has ended. */
@@ -50,12 +50,6 @@ export async function openServer(folder?: string): Promise<FaultServer> {
   const dataFolder = join(place, 'postgres')
   const pid = async () => (await readPidFile(dataFolder))?.pid
 
-  /** Not by what was started: PostgreSQL may end by itself. */
-  async function isRunning(): Promise<boolean> {
-    const postmaster = await pid()
-    return postmaster !== undefined && isAlive(postmaster)
-  }
-
   async function stop(): Promise<void> {
     await postgres?.stop()
     postgres = undefined
@@ -65,9 +59,12 @@ export async function openServer(folder?: string): Promise<FaultServer> {
     url,
     dataFolder,
     start: async () => {
-      if (!(await isRunning())) postgres = await startEmbedded(options)
+      postgres = await startEmbedded(options)
     },
-    isRunning,
+    isRunning: async () => {
+      const postmaster = await pid()
+      return postmaster !== undefined && isAlive(postmaster)
+    },
     kill: async () => {
       const postmaster = await pid()
       postgres?.terminate()

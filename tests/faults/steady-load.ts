@@ -81,7 +81,8 @@ export class SteadyLoad {
     this.#due += ((now - this.#tickedAt) / 1000) * this.ratePerSecond
     this.#tickedAt = now
     for (; this.#due >= 1; this.#due -= 1) {
-      const connection = this.#free.pop()
+      // In turn: one that is left alone for ten seconds is closed, and what is sent just then is lost.
+      const connection = this.#free.shift()
       if (connection) this.#send(connection, now)
       else this.#skipped += 1
     }
