@@ -16,7 +16,7 @@ export default defineConfig({
           ...common,
           // What clients can see must be the same when the published driver carries the requests.
           name: 'driver',
-          include: ['tests/http/{auth,consistency,failures,tasks}.test.ts'],
+          include: ['tests/http/{auth,consistency,failures,instants,tasks}.test.ts'],
           env: { DB_CLIENT: 'postgres' },
         },
       },

@@ -16,6 +16,7 @@ const PACKAGES = [
   'uWebSockets.js',
   'uWebSockets.js-compat',
   '@node-rs/argon2',
+  '@zxcvbn-ts/language-common',
   'piscina',
   'commander',
   'pino-pretty',

@@ -13,6 +13,8 @@ export interface SeedUser {
   password: string
   token: string
   taskIds: string[]
+  /** For servers that refuse a token with claims that they do not know. */
+  plainToken?: string
 }
 
 export interface Scenario {

@@ -66,7 +66,9 @@ async function followLinks(
     await answer.arrayBuffer()
     const next = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.get('link') ?? '')?.[1]
     if (!answer.ok || !next) return { missing: `page ${at} has no link to the next` }
-    path = next.replace(/^https?:\/\/[^/]+/, '')
+    // A link may be relative to the page that it is on (RFC 8288, 3.1).
+    const { pathname, search } = new URL(next, url + path)
+    path = pathname + search
   }
   return { found: path }
 }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { LoadOptions } from '../load/load-options.ts'
 import type { Scenario } from '../load/scenario.ts'
 import type { BenchDatabase, SeededDatabase } from '../servers/database.ts'
-import type { ServerKind } from '../servers/kind.ts'
+import { type ServerKind, usersFor } from '../servers/kind.ts'
 import { blameMemory } from '../servers/memory-cgroup.ts'
 import { type RunningServer, startServer } from '../servers/running-server.ts'
 import { type Memory, memoryOf } from '../servers/usage.ts'
@@ -33,8 +33,8 @@ export async function measureServer(
 ): Promise<Run> {
   const clone = kind.serves.includes('tasks') ? await database.clone() : undefined
   try {
-    const { users, pid } = database
-    const seeded = { url: clone?.url, users, pid }
+    const users = usersFor(kind, database.users)
+    const seeded = { url: clone?.url, users, pid: database.pid }
     const result = kind.measure
       ? await kind.measure(scenario, seeded, load, signal)
       : await measureOn(kind, scenario, seeded, load, signal)

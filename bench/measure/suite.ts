@@ -3,7 +3,7 @@ import type { LoadOptions } from '../load/load-options.ts'
 import type { Scenario } from '../load/scenario.ts'
 import { checkConformance } from '../servers/conformance.ts'
 import { type BenchDatabase, startDatabase } from '../servers/database.ts'
-import { type ServerKind, takesPart, whyMissing } from '../servers/kind.ts'
+import { type ServerKind, takesPart, usersFor, whyMissing } from '../servers/kind.ts'
 import { blameMemory } from '../servers/memory-cgroup.ts'
 import { startServer } from '../servers/running-server.ts'
 import {
@@ -160,7 +160,7 @@ class Suite {
       const server = await startServer(kind, clone.url, this.#signal)
       const serves = kind.serves.includes('tasks') ? 'tasks' : 'json'
       const found = await blameMemory(server.cgroup, () =>
-        checkConformance(server.url, serves, this.#database.users),
+        checkConformance(server.url, serves, usersFor(kind, this.#database.users)),
       ).finally(() => server.stop())
       return found.length === 0 ? undefined : `does not conform: ${found.join('; ')}`
     } finally {

@@ -9,6 +9,7 @@ import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
 import { startEmbedded } from '../../src/db/local/postgres.ts'
 import { migrate } from '../../src/db/migrate.ts'
+import { createTokens } from '../../src/server/api/tokens.ts'
 import { PASSWORD_COSTS } from '../../src/workers/passwords/costs.ts'
 import type { SeedUser } from '../load/scenario.ts'
 import { ROOT } from '../root.ts'
@@ -18,8 +19,9 @@ const TEMPLATE = 'bench_template'
 export const USERS = 1000
 export const TASKS_PER_USER = 100
 const PASSWORD = 'a benchmark password'
-const TOKEN_LIFETIME_SECONDS = 24 * 3600
-const sign = createSigner({ key: JWT_SECRET, algorithm: 'HS256' })
+const TOKEN_LIFETIME_HOURS = 24
+const signPlain = createSigner({ key: JWT_SECRET, algorithm: 'HS256' })
+const tokens = createTokens({ secret: JWT_SECRET, lifetimeHours: TOKEN_LIFETIME_HOURS })
 
 export interface BenchDatabase {
   users: readonly SeedUser[]
@@ -99,10 +101,12 @@ async function seed(url: string): Promise<SeedUser[]> {
 /** The account with this number. `tasks` are the numbers of those of its tasks that the load asks for. */
 export function seedUser(user: number, tasks: readonly number[]): SeedUser {
   const now = Math.floor(Date.now() / 1000)
+  const id = makeId(0, user)
   return {
     email: `user${user}@example.com`,
     password: PASSWORD,
-    token: sign({ sub: makeId(0, user), iat: now, exp: now + TOKEN_LIFETIME_SECONDS }),
+    token: tokens.sign(id).token,
+    plainToken: signPlain({ sub: id, iat: now, exp: now + TOKEN_LIFETIME_HOURS * 3600 }),
     taskIds: tasks.map((task) => makeId(user, task)),
   }
 }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LoadOptions } from '../load/load-options.ts'
-import type { Scenario } from '../load/scenario.ts'
+import type { Scenario, SeedUser } from '../load/scenario.ts'
 import type { SeededDatabase } from './database.ts'
 import { canLimitMemory } from './memory-cgroup.ts'
 
@@ -19,6 +19,8 @@ export interface ServerKind {
   versions: Record<string, string>
   folder: string
   command: readonly string[]
+  /** True when its tokens say no more than whose they are and until when. */
+  readsPlainTokens?: true
   /** The command that must be on PATH to build and run it. */
   toolchain: string
   build: readonly string[]
@@ -42,6 +44,12 @@ export interface DirectResult {
   closed: { requests_per_second: number; errors: number }
   /** CPU of PostgreSQL's processes per request, in microseconds. */
   database_cpu_us: number
+}
+
+/** The accounts with tokens that this kind reads. */
+export function usersFor(kind: ServerKind, users: readonly SeedUser[]): readonly SeedUser[] {
+  if (!kind.readsPlainTokens) return users
+  return users.map((user) => ({ ...user, token: user.plainToken ?? user.token }))
 }
 
 export function takesPart(kind: ServerKind, scenario: Scenario): boolean {

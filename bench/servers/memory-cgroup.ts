@@ -8,6 +8,7 @@ const V2 = '/sys/fs/cgroup'
 export interface MemoryCgroup {
   /** A shell command that moves the shell into the cgroup. */
   enter: string
+  parts(): MemoryParts
   /** Anonymous and kernel memory. */
   chargedBytes(): number
   /** The most that was ever charged, page cache included; 0 where the kernel does not report it. */
@@ -15,6 +16,14 @@ export interface MemoryCgroup {
   /** Processes that were killed because the limit was reached. */
   oomKills(): number
   remove(): void
+}
+
+/** What a cgroup is charged, in bytes. */
+export interface MemoryParts {
+  anon: number
+  /** Page cache: the kernel takes it back before it kills. */
+  file: number
+  kernel: number
 }
 
 /** `undefined` where this user may not make a cgroup, or may not limit it. */
@@ -33,18 +42,28 @@ export function createMemoryCgroup(name: string, limitBytes?: number): MemoryCgr
     remove()
     return undefined
   }
-  const common = { enter: `echo $$ > ${folder}/cgroup.procs`, remove }
+  const parts = () =>
+    isV1
+      ? {
+          anon: field('memory.stat', 'total_rss'),
+          file: field('memory.stat', 'total_cache'),
+          kernel: Number(read('memory.kmem.usage_in_bytes')),
+        }
+      : {
+          anon: field('memory.stat', 'anon'),
+          file: field('memory.stat', 'file'),
+          kernel: field('memory.stat', 'kernel'),
+        }
+  const chargedBytes = () => parts().anon + parts().kernel
+  const common = { enter: `echo $$ > ${folder}/cgroup.procs`, parts, chargedBytes, remove }
   return isV1
     ? {
         ...common,
-        chargedBytes: () =>
-          field('memory.stat', 'total_rss') + Number(read('memory.kmem.usage_in_bytes')),
         peakBytes: () => Number(read('memory.max_usage_in_bytes')),
         oomKills: () => field('memory.oom_control', 'oom_kill'),
       }
     : {
         ...common,
-        chargedBytes: () => field('memory.stat', 'anon') + field('memory.stat', 'kernel'),
         peakBytes: () => Number(read('memory.peak')),
         oomKills: () => field('memory.events', 'oom_kill'),
       }

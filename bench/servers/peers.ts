@@ -21,6 +21,7 @@ export function listPeers(): ServerKind[] {
         serves: peer.serves,
         versions: peer.versions,
         folder,
+        readsPlainTokens: true,
         command: peer.start,
         toolchain: peer.toolchain,
         build: peer.build,

@@ -16,6 +16,8 @@ export function isInstant(text: string): boolean {
   const match = INSTANT.exec(text)
   if (!match) return false
   const [, year, month, day, hour, minute, second, offsetHour = '0', offsetMinute = '0'] = match
+  // Also when the offset would lift it into year 1: PostgreSQL has no year 0.
+  if (Number(year) < 1) return false
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return false
   if (Number(offsetHour) > OFFSET_HOUR_MAX || Number(offsetMinute) > 59) return false
   if (Number(day) < 1 || Number(day) > daysInMonth(Number(year), Number(month))) return false

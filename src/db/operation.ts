@@ -1,5 +1,5 @@
 // Runs in listeners. What can be asked of the database: an operation is one SQL text with named, typed parameters.
-import type { Columns, ColumnType } from './row.ts'
+import { type Columns, type ColumnType, isNull, readRow } from './row.ts'
 import {
   ANY,
   INSTANT,
@@ -174,6 +174,16 @@ export function single<In extends Input, State, Result>(
     one: statement(declaration, declaration.name, text, parameterTypes(declaration.parameters)),
     many: undefined,
     rowOf: undefined,
+  }
+}
+
+/** Reads the row of a `single` as an object, or nothing where it only says that there is none. */
+export function firstRow<Row>(columns: Columns): Reading<Input, Row | undefined, Row | undefined> {
+  return {
+    start: undefined,
+    row: (_, bytes, fields) =>
+      isNull(fields, 1) ? undefined : (readRow(columns, bytes, fields) as Row),
+    end: (row) => row,
   }
 }
 

@@ -1,8 +1,8 @@
 // Runs in listeners. The operations on accounts.
 import { newId } from './id.ts'
-import { type Input, type Operation, type Reading, single } from './operation.ts'
+import { firstRow, type Operation, single } from './operation.ts'
 import type { Call, Queue } from './queue.ts'
-import { type Columns, isNull, readRow } from './row.ts'
+import type { Columns } from './row.ts'
 
 /** An account as clients see it; times are RFC 3339 UTC. */
 export interface User {
@@ -17,16 +17,6 @@ export interface Credentials extends User {
 
 const USER = { id: 'uuid', email: 'text', created_at: 'timestamptz' } as const satisfies Columns
 const CREDENTIALS = { ...USER, password_hash: 'text' } as const satisfies Columns
-
-/** The row as an object, or nothing where it only says that there is none. */
-function firstRow<Row>(columns: Columns): Reading<Input, Row | undefined, Row | undefined> {
-  return {
-    start: undefined,
-    row: (_, bytes, fields) =>
-      isNull(fields, 1) ? undefined : (readRow(columns, bytes, fields) as Row),
-    end: (row) => row,
-  }
-}
 
 const operations = {
   insert: single({

@@ -29,6 +29,8 @@ export type ListenerMessage =
 /** Listener to hash thread. */
 export type PasswordTask =
   | { type: 'hash'; password: string }
+  /** Hashes it unless it is a common one. */
+  | { type: 'hash-uncommon'; password: string }
   | { type: 'verify'; hash: string; password: string }
 
 /** Interval of a listener's beats. */

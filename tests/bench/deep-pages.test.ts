@@ -11,7 +11,9 @@ async function withPages<T>(pages: number, use: (url: string) => Promise<T>): Pr
   const server = createServer((request, response) => {
     const { searchParams } = new URL(request.url ?? '', 'http://localhost')
     const at = Number(searchParams.get('cursor') ?? 1)
-    const next = `</api/v1/tasks?limit=20&cursor=${at + 1}>; rel="next"`
+    // Absolute and relative ones take turns.
+    const path = at % 2 === 0 ? '/api/v1/tasks' : ''
+    const next = `<${path}?limit=20&cursor=${at + 1}>; rel="next"`
     const waitMs = searchParams.has('offset') ? 6 : at === pages ? 2 : 0
     const answer = () => {
       response.writeHead(200, at < pages ? { link: next } : {})

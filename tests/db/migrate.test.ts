@@ -101,6 +101,7 @@ test('a database that an earlier version migrated gets only what is new', async 
   expect(await run({ from: MIGRATIONS })).toEqual([
     '0002_updated_at_increases',
     '0003_email_case_is_ascii',
+    '0004_login_limits',
   ])
   expect(await run({ from: MIGRATIONS })).toEqual([])
 })

@@ -6,6 +6,7 @@ import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 const USERS = 2000
 const TASKS_PER_USER = 500
+const CLIENTS_PER_USER = 20
 const FILL_TIMEOUT_MS = 120_000
 
 const TIME = '2026-06-01T00:00:00Z'
@@ -74,8 +75,16 @@ async function fill(): Promise<void> {
       timestamptz '2026-01-01Z' + n * interval '20 seconds', timestamptz '2026-01-01Z'
     from generate_series(0, ${USERS * TASKS_PER_USER - 1}) n`)
   for (const { definition } of indexes) await database.query(definition)
+  await database.query(`
+    insert into login_failures (key, failures, expires_at)
+    select 'login:' || md5(n::text), 1, now() + n * interval '1 second'
+    from generate_series(1, ${USERS * CLIENTS_PER_USER}) n`)
+  await database.query(`
+    insert into familiar_clients (user_id, client)
+    select ${uuidSql('01a2024a-0000-7000-8000', `1 + n % ${USERS}`)}, 'client ' || n
+    from generate_series(1, ${USERS * CLIENTS_PER_USER}) n`)
   await database.query('set session_replication_role = origin')
-  await database.query('vacuum analyze users, tasks')
+  await database.query('vacuum analyze users, tasks, login_failures, familiar_clients')
 }
 
 function uuid(prefix: string, number: number): string {

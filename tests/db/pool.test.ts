@@ -174,7 +174,7 @@ describe('settings of the database and of the role', () => {
     const page = await client.get('/api/v1/tasks?limit=1', { token })
     expect(page.body).toEqual([body])
     const next = /<([^>]+)>/.exec(page.headers.get('link') ?? '')?.[1] ?? ''
-    expect((await client.get(next, { token })).body).toEqual([])
+    expect((await client.get(`/api/v1/tasks${next}`, { token })).body).toEqual([])
     expect((await service.stop()).code).toBe(0)
     await own.drop()
   })

@@ -1,6 +1,6 @@
 // The meter itself, with answers at times that are made up.
 import { expect, test } from 'vitest'
-import { longestGapMs, recoveryMs } from './meter.ts'
+import { longestGapMs, normalAfterMs, recoveryMs } from './meter.ts'
 
 const RATE_PER_SECOND = 100
 
@@ -29,4 +29,20 @@ test('the longest time without an answer may be at either end', () => {
   expect(longestGapMs([900], 0, 1000)).toBe(900)
   expect(longestGapMs([100], 0, 1000)).toBe(900)
   expect(longestGapMs([], 0, 1000)).toBe(1000)
+})
+
+test('a service is normal from the first half second that is good and fast', () => {
+  const sample = (dueMs: number, latencyMs = 1, good = true) => ({ dueMs, latencyMs, good })
+  const fine = answers(0, 2000).map((dueMs) => sample(dueMs))
+  const limitMs = 20
+  expect(normalAfterMs(fine, limitMs)).toBe(0)
+  expect(normalAfterMs([sample(310, 1, false), ...fine], limitMs)).toBe(350)
+  const slow = answers(0, 600).map((dueMs) => sample(dueMs, 21))
+  expect(normalAfterMs([...slow, ...fine], limitMs)).toBe(600)
+  expect(
+    normalAfterMs(
+      answers(0, 2000).map((dueMs) => sample(dueMs, 21)),
+      limitMs,
+    ),
+  ).toBe(undefined)
 })

@@ -3,6 +3,8 @@
 const STEP_MS = 50
 const WINDOW_MS = 1000
 const QUARTERS = 4
+const CALM_MS = 500
+const SLOW_SHARE = 0.01
 const SHARE = 0.9
 /** A burst of answers that were held up is not yet a rate: each quarter of the window must have this share. */
 const QUARTER_SHARE = 0.5
@@ -21,6 +23,31 @@ export function recoveryMs(
   const last = goodAt.at(-1) ?? healedAt
   for (let from = healedAt; from + WINDOW_MS <= last; from += STEP_MS) {
     if (hasRate(goodAt, from, ratePerSecond)) return from - healedAt
+  }
+  return undefined
+}
+
+/** A request at a rate that the service can bear. */
+export interface Sample {
+  /** When it was due. */
+  dueMs: number
+  latencyMs: number
+  good: boolean
+}
+
+/**
+ * Milliseconds from 0 to the start of the first half second whose requests were all answered well, 99 % of them in time;
+ * `undefined` when there is none.
+ */
+export function normalAfterMs(
+  samples: readonly Sample[],
+  latencyMsMax: number,
+): number | undefined {
+  const last = samples.reduce((latest, { dueMs }) => Math.max(latest, dueMs), 0)
+  for (let from = 0; from + CALM_MS <= last; from += STEP_MS) {
+    const within = samples.filter(({ dueMs }) => dueMs >= from && dueMs < from + CALM_MS)
+    const slow = within.filter(({ latencyMs }) => latencyMs > latencyMsMax)
+    if (within.every(({ good }) => good) && slow.length <= SLOW_SHARE * within.length) return from
   }
   return undefined
 }

@@ -6,7 +6,7 @@ import { Command } from 'commander'
 import { scenarios } from './all.ts'
 import { type Result, renderReport } from './report.ts'
 import type { Outcome, Scenario } from './scenario.ts'
-import { type FaultServer, openServer } from './server.ts'
+import { descendantsOf, type FaultServer, openServer } from './server.ts'
 
 interface Options {
   only?: string[]
@@ -32,19 +32,18 @@ say(`seed ${seed}, scale ${scale}, client ${options.client}`)
 execFileSync(process.execPath, [join(ROOT, 'build/bundle.ts')], { stdio: ['ignore', 2, 2] })
 const entry = join(ROOT, 'dist/server/main.cjs')
 let server: FaultServer | undefined
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // PostgreSQL runs in its own session: Ctrl-C reaches the services, but not it.
-  process.once(signal, () => {
-    void server?.kill().finally(() => process.kill(process.pid, signal))
-  })
-}
+let interrupted = false
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt(signal))
 for (const scenario of chosen) {
+  if (interrupted) break
   say(`${scenario.name}: ${scenario.promise}`)
   if (scenario.isPossible?.() === false) {
     say('  not possible here')
     continue
   }
   const result = await play(scenario)
+  // What was cut off says nothing.
+  if (interrupted) break
   results.push(result)
   for (const { name, measured, limit } of result.outcome.figures) {
     say(`  ${measured <= limit ? 'kept  ' : 'MISSED'} ${name}: ${measured} (limit ${limit})`)
@@ -58,6 +57,27 @@ const missed = results.some(({ outcome }) =>
   outcome.figures.some(({ measured, limit }) => !(measured <= limit)),
 )
 process.exitCode = missed ? 1 : 0
+
+/**
+ * Ends whatever the scenario has started, and then this process. A signal from a terminal reaches the services, but not
+ * PostgreSQL, which runs in its own session; one from elsewhere reaches neither.
+ */
+function interrupt(signal: NodeJS.Signals): void {
+  interrupted = true
+  const stopped = server?.kill().then(() => server?.close())
+  void Promise.resolve(stopped).finally(() => {
+    for (const pid of descendantsOf(process.pid)) endProcess(pid)
+    process.kill(process.pid, signal)
+  })
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
 
 /** Each has its own server: one that failed half-way must not spoil the next. */
 async function play(scenario: Scenario): Promise<Result> {

@@ -26,7 +26,7 @@ export interface Figure {
   measured: number
   /** The promise is kept when `measured` is no more than this. */
   limit: number
-  unit?: 'ms' | 'MB'
+  unit?: 'ms' | 'MB' | 'KB/min' | '%'
   /** A time: on a busy machine it says more about the machine, so that the tests do not judge it. */
   isTime?: true
   /** What was found, when it was not 0. */
@@ -64,27 +64,35 @@ export async function startNode(
   stage: Stage,
   env: Record<string, string> = {},
   url = stage.server.url,
+  preparation = '',
 ): Promise<TestService> {
-  const service = await startListening(stage, env, url)
+  const service = await startListening(stage, env, url, preparation)
   await untilReady(service.url)
   return service
 }
 
-/** A service that listens, with or without a database. */
+/**
+ * A service that listens, with or without a database.
+ *
+ * @param preparation words of the shell that becomes the service
+ */
 export async function startListening(
   stage: Stage,
   env: Record<string, string> = {},
   url = stage.server.url,
+  preparation = '',
 ): Promise<TestService> {
-  const settings = {
-    DB_CLIENT: stage.client,
+  return startService(url, { ...settingsFor(stage), ...env }, stage.entry, preparation)
+}
+
+export function settingsFor({ client }: Stage): Record<string, string> {
+  return {
+    DB_CLIENT: client,
     REQUEST_TIMEOUT_MS: String(REQUEST_TIMEOUT_MS),
     DB_STATEMENT_TIMEOUT_MS: '1000',
     PASSWORD_QUEUE: '200',
     LOG_LEVEL: 'info',
-    ...env,
   }
-  return startService(url, settings, stage.entry)
 }
 
 /** Resolves when the service says that it is ready. */

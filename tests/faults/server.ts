@@ -17,8 +17,10 @@ const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 export interface FaultServer {
   /** The same through every restart. */
   url: string
-  /** Resolves when it answers. */
+  dataFolder: string
+  /** Starts it, unless it runs and does not end by itself. Resolves when it answers. */
   start(): Promise<void>
+  isRunning(): Promise<boolean>
   /** Immediate shutdown, as in a crash. Resolves when the process has ended. */
   kill(): Promise<void>
   /** Fast shutdown. Resolves when the process has ended. */
@@ -45,7 +47,8 @@ export async function openServer(folder?: string): Promise<FaultServer> {
     onApplied: () => undefined,
   })
   const sql = openClient(address, { max: 1, connectTimeoutMs: 5000 })
-  const pid = async () => (await readPidFile(join(place, 'postgres')))?.pid
+  const dataFolder = join(place, 'postgres')
+  const pid = async () => (await readPidFile(dataFolder))?.pid
 
   async function stop(): Promise<void> {
     await postgres?.stop()
@@ -54,8 +57,13 @@ export async function openServer(folder?: string): Promise<FaultServer> {
 
   return {
     url,
+    dataFolder,
     start: async () => {
-      postgres ??= await startEmbedded(options)
+      postgres = await startEmbedded(options)
+    },
+    isRunning: async () => {
+      const postmaster = await pid()
+      return postmaster !== undefined && isAlive(postmaster)
     },
     kill: async () => {
       const postmaster = await pid()
@@ -92,4 +100,15 @@ function signalTree(pid: number | undefined, signal: NodeJS.Signals): void {
 export function childrenOf(pid: number): number[] {
   const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
   return text === '' ? [] : text.split(' ').map(Number)
+}
+
+/** The processes that a process has started, and those that they have; parents come before their children. */
+export function descendantsOf(pid: number): number[] {
+  try {
+    return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)])
+  } catch (error) {
+    // It has ended.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
 }

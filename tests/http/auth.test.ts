@@ -1,23 +1,14 @@
-import { createHmac } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { hashSync } from '@node-rs/argon2'
 import { describe, expect, test } from 'vitest'
 import { register } from '../support/client.ts'
 import { useService } from '../support/fixture.ts'
 import { JWT_SECRET } from '../support/service.ts'
+import { claimsOf, signed } from '../support/tokens.ts'
 
 const fixture = useService({ LOG_LEVEL: 'debug' })
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/
 const WRONG = 'Wrong e-mail address or password'
-
-function signed(
-  claims: object,
-  secret = JWT_SECRET,
-  header: object = { alg: 'HS256', typ: 'JWT' },
-) {
-  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const text = `${encode(header)}.${encode(claims)}`
-  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`
-}
 
 describe('register', () => {
   test('answers 201 with a token, its expiry and the account', async () => {
@@ -34,7 +25,7 @@ describe('register', () => {
     expect(body.user.created_at).toMatch(INSTANT)
     expect(headers.get('cache-control')).toBe('no-store')
     const claims = JSON.parse(Buffer.from(body.token.split('.')[1], 'base64url').toString())
-    expect(Object.keys(claims).sort()).toEqual(['exp', 'iat', 'sub'])
+    expect(Object.keys(claims).sort()).toEqual(['aud', 'exp', 'iat', 'iss', 'jti', 'sub'])
     expect(claims.sub).toBe(body.user.id)
     expect(claims.exp - claims.iat).toBe(24 * 3600)
     expect(Date.parse(body.expires_at)).toBe(claims.exp * 1000)
@@ -173,22 +164,44 @@ describe('login', () => {
 
 describe('tokens', () => {
   const now = Math.floor(Date.now() / 1000)
-  const sub = '01a2024a-fc86-7056-b801-9e780d49bebb'
-  const good = { sub, iat: now, exp: now + 60 }
+  const good = claimsOf(randomUUID())
+  const HEADER = { alg: 'HS256', typ: 'at+jwt' }
+
+  test('that say what they must are accepted', async () => {
+    const answer = await fixture.client.get('/api/v1/tasks', { token: signed(good) })
+    expect(answer.status).toBe(200)
+  })
 
   test.each([
     ['no header', undefined],
     ['another scheme', 'Basic dXNlcjpwYXNz'],
     ['not a token', 'Bearer abc'],
     ['a token in pieces', 'Bearer a.b.c'],
-    ['another secret', `Bearer ${signed(good, 'another secret of more than 32 bytes!')}`],
-    ['alg none', `Bearer ${signed(good, JWT_SECRET, { alg: 'none', typ: 'JWT' })}`],
-    ['alg HS512', `Bearer ${signed(good, JWT_SECRET, { alg: 'HS512', typ: 'JWT' })}`],
+    [
+      'another secret',
+      `Bearer ${signed(good, { secret: 'another secret of more than 32 bytes!' })}`,
+    ],
+    ['another secret under the name of ours', `Bearer ${signed(good, { signer: 'x'.repeat(32) })}`],
+    ['no name of a key', `Bearer ${signed(good, { header: { ...HEADER, kid: undefined } })}`],
+    ['alg none', `Bearer ${signed(good, { header: { ...HEADER, alg: 'none' } })}`],
+    ['alg HS512', `Bearer ${signed(good, { header: { ...HEADER, alg: 'HS512' } })}`],
+    ['another type', `Bearer ${signed(good, { header: { ...HEADER, typ: 'JWT' } })}`],
+    ['no type', `Bearer ${signed(good, { header: { ...HEADER, typ: undefined } })}`],
+    ['another issuer', `Bearer ${signed({ ...good, iss: 'other' })}`],
+    ['another audience', `Bearer ${signed({ ...good, aud: 'other' })}`],
     ['expired', `Bearer ${signed({ ...good, exp: now - 60 })}`],
-    ['no exp', `Bearer ${signed({ sub, iat: now })}`],
-    ['no iat', `Bearer ${signed({ sub, exp: now + 60 })}`],
-    ['no sub', `Bearer ${signed({ iat: now, exp: now + 60 })}`],
+    ['no iss', `Bearer ${signed({ ...good, iss: undefined })}`],
+    ['no aud', `Bearer ${signed({ ...good, aud: undefined })}`],
+    ['no jti', `Bearer ${signed({ ...good, jti: undefined })}`],
+    ['no exp', `Bearer ${signed({ ...good, exp: undefined })}`],
+    ['no iat', `Bearer ${signed({ ...good, iat: undefined })}`],
+    ['no sub', `Bearer ${signed({ ...good, sub: undefined })}`],
     ['a sub that is no id', `Bearer ${signed({ ...good, sub: 'admin' })}`],
+    ['a sub that only looks like an id', `Bearer ${signed({ ...good, sub: '-'.repeat(36) })}`],
+    [
+      'what versions before this one issued',
+      `Bearer ${signed({ sub: good.sub, iat: now, exp: now + 60 }, { header: { ...HEADER, typ: 'JWT', kid: undefined } })}`,
+    ],
   ])('answers 401 to %s', async (_, authorization) => {
     const headers: Record<string, string> = authorization ? { authorization } : {}
     const answer = await fixture.client.get('/api/v1/tasks', { headers })

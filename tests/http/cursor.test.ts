@@ -41,15 +41,21 @@ async function listedIds(account: Account, where = 'true'): Promise<string[]> {
   return rows.map(({ id }) => id)
 }
 
+/** The path that a link on the page `path` leads to. */
+function resolve(path: string, target: string): string {
+  const { pathname, search } = new URL(target, fixture.client.url + path)
+  return pathname + search
+}
+
 async function readPage(path: string, account = owner): Promise<Page> {
   const { status, body, headers } = await fixture.client.get(path, { token: account.token })
   expect(status).toBe(200)
   const rows: { id: string; user_id: string }[] = body
   for (const row of rows) expect(row.user_id).toBe(account.id)
   const link = headers.get('link')
-  const next = link === null ? undefined : /^<(\/[^>]+)>; rel="next"$/.exec(link)?.[1]
-  if (link !== null) expect(next, link).toBeDefined()
-  return { ids: rows.map(({ id }) => id), next }
+  const target = link === null ? undefined : /^<(\?[^>]+)>; rel="next"$/.exec(link)?.[1]
+  if (link !== null) expect(target, link).toBeDefined()
+  return { ids: rows.map(({ id }) => id), next: target && resolve(path, target) }
 }
 
 /** Reads every page from `path` on; `between` runs after each. */

@@ -4,6 +4,7 @@ import type { Static } from '@sinclair/typebox'
 import * as Type from '@sinclair/typebox'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Clients } from '../../src/server/http/client.ts'
 import { Host } from '../../src/server/http/host.ts'
 import { installRoutes } from '../../src/server/http/install.ts'
 import { Lifecycle } from '../../src/server/http/lifecycle.ts'
@@ -86,6 +87,9 @@ beforeAll(async () => {
     log: pino({ level: 'silent' }),
     lifecycle: new Lifecycle(),
     allowedOrigins: undefined,
+    allowedHeaders: '*',
+    rateLimit: undefined,
+    clients: new Clients([]),
     bodyBytesMax: 1024,
     requestTimeoutMs: 300,
     authenticate: (authorization) => {

@@ -29,7 +29,7 @@ describe('POST /api/v1/tasks', () => {
       due_at: '2026-12-24T18:00:00.123456+02:00',
     })
     expect(status).toBe(201)
-    expect(headers.get('location')).toBe(`/api/v1/tasks/${body.id}`)
+    expect(headers.get('location')).toBe(`tasks/${body.id}`)
     expect(body).toEqual({
       id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7/),
       user_id: ada.id,

@@ -1,10 +1,10 @@
 // Verified tokens are remembered; these are the ways in which that could go wrong.
 import { randomUUID } from 'node:crypto'
-import { createSigner } from 'fast-jwt'
 import { beforeAll, expect, test } from 'vitest'
-import { type Account, register } from '../support/client.ts'
+import { type Account, createClient, register } from '../support/client.ts'
 import { useService } from '../support/fixture.ts'
-import { JWT_SECRET } from '../support/service.ts'
+import { JWT_SECRET, startService } from '../support/service.ts'
+import { claimsOf, signed } from '../support/tokens.ts'
 
 const fixture = useService()
 const OTHER_SECRET = 'another secret for tests, 32 bytes too'
@@ -29,8 +29,7 @@ function sign(
 ): string {
   const now = Math.floor(Date.now() / 1000)
   const { secret = JWT_SECRET, expiresAt = now + 600, jti = randomUUID() } = options
-  const signer = createSigner({ key: secret, algorithm: 'HS256' })
-  return signer({ sub: userId, iat: now, exp: expiresAt, jti })
+  return signed({ ...claimsOf(userId), iat: now, exp: expiresAt, jti }, { secret })
 }
 
 /** The status, and whose tasks the answer has. */
@@ -94,4 +93,34 @@ test('more tokens than are remembered all work, each for its own account', async
   for (const { id, token } of [...tokens.slice(0, 3), ...tokens.slice(-3)]) {
     expect(await readOwners(token)).toEqual({ status: 200, owners: [id] })
   }
+})
+
+test('a change of the secret logs nobody out, in either order of the nodes', async () => {
+  const before = { JWT_SECRET, JWT_SECRET_PREVIOUS: OTHER_SECRET }
+  const after = { JWT_SECRET: OTHER_SECRET, JWT_SECRET_PREVIOUS: JWT_SECRET }
+  const nodes = await Promise.all(
+    [before, after, { JWT_SECRET: OTHER_SECRET }].map((env) =>
+      startService(fixture.database.url, env),
+    ),
+  )
+  const clients = nodes.map(({ url }) => createClient(url))
+  const { email, password } = ada
+  const logins = await Promise.all(
+    clients.map((client) => client.post('/api/v1/auth/login', { email, password })),
+  )
+  const tokens: string[] = logins.map(({ body }) => body.token)
+  const accepted = async (token: string) => {
+    const answers = await Promise.all(
+      clients.map((client) => client.get('/api/v1/tasks', { token })),
+    )
+    return answers.map(({ status }) => status)
+  }
+  // Only the node that no longer has the first secret refuses what it signed.
+  expect(await Promise.all([ada.token, ...tokens].map(accepted))).toEqual([
+    [200, 200, 401],
+    [200, 200, 401],
+    [200, 200, 200],
+    [200, 200, 200],
+  ])
+  await Promise.all(nodes.map((node) => node.stop()))
 })

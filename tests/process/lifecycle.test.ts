@@ -170,7 +170,10 @@ test('a listener that does not respond is killed and replaced, and the others go
 
 describe('limits', () => {
   test('connections over the limit are closed, and the others are served', async () => {
-    const service = await startService(database.url, { MAX_CONNECTIONS: '5' })
+    const service = await startService(database.url, {
+      MAX_CONNECTIONS: '5',
+      MAX_CONNECTIONS_PER_CLIENT: '5',
+    })
     const sockets = Array.from({ length: 12 }, () => {
       const socket = connect(service.port, '127.0.0.1')
       socket.on('error', () => undefined)
@@ -191,19 +194,19 @@ describe('limits', () => {
     expect((await service.stop()).code).toBe(0)
   })
 
-  test('a full password queue is 503 with Retry-After, and reads go on', async () => {
+  test('a client that fills the password queue gets 429 with Retry-After, and reads go on', async () => {
     const service = await startService(database.url, { PASSWORD_QUEUE: '2' })
     const client = createClient(service.url)
     const { email, password, token } = await register(client)
     const logins = await Promise.all(
       Array.from({ length: 16 }, () => client.post('/api/v1/auth/login', { email, password })),
     )
-    const shed = logins.filter(({ status }) => status === 503)
+    const shed = logins.filter(({ status }) => status === 429)
     expect(logins.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(2)
     expect(shed.length).toBeGreaterThan(0)
     for (const { headers, body } of shed) {
       expect(headers.get('retry-after')).toBe('1')
-      expect(body.code).toBe('overloaded')
+      expect(body.code).toBe('too_many_requests')
     }
     expect((await client.get('/api/v1/tasks', { token })).status).toBe(200)
     expect((await service.stop()).code).toBe(0)

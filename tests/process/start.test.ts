@@ -280,7 +280,7 @@ describe('without DATABASE_URL', () => {
   )
 
   test('a kept secret that was cut short is refused, and not shown', async () => {
-    await writeFile(join(folder, 'jwt-secret'), 'cut short\n')
+    await writeFile(join(folder, 'jwt-secret'), 'cut short\n', { mode: 0o600 })
     const running = await start()
     expect((await running.exited).code).toBe(1)
     expect(running.stderr()).toContain(

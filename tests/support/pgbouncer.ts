@@ -1,14 +1,14 @@
 // A real PgBouncer before the tests' PostgreSQL. It may be missing anywhere but in CI.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
-import { own, unprivilegedIdentity } from '../../src/db/local/binaries.ts'
 import { probePort } from '../../src/server/process/claims.ts'
+import { own } from './unprivileged.ts'
 
 const BINARY = '/usr/sbin/pgbouncer'
 const PASSWORD = 'of the pooler'
@@ -39,7 +39,10 @@ export async function startPgBouncer(
   const server = new URL(databaseUrl)
   const database = server.pathname.slice(1)
   const port = await probePort('127.0.0.1', 0)
-  const identity = await unprivilegedIdentity()
+  const socketFolder = server.searchParams.get('host') ?? ''
+  // Only the server's own user, and root, which PgBouncer refuses to be, reach its socket.
+  const { uid, gid } = await stat(socketFolder)
+  const identity = { uid, gid }
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-pgbouncer-'))
   const users = join(folder, 'users')
   const file = join(folder, 'pgbouncer.ini')
@@ -60,7 +63,7 @@ export async function startPgBouncer(
     const text = Object.entries(lines).map(([name, value]) => `${name} = ${value}`)
     await writeFile(
       file,
-      `[databases]\n* = host=${server.searchParams.get('host')} port=5432\n[pgbouncer]\n${text.join('\n')}\n`,
+      `[databases]\n* = host=${socketFolder} port=5432\n[pgbouncer]\n${text.join('\n')}\n`,
     )
     await own(folder, identity)
     await own(users, identity)

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
-import { own, unprivilegedIdentity } from '../../src/db/local/binaries.ts'
+import { own, unprivilegedUser } from './unprivileged.ts'
 
 const BINARIES = '/usr/lib/postgresql/15/bin'
 const START_MS_MAX = 30_000
@@ -63,7 +63,7 @@ interface Place {
 }
 
 async function choosePlace(): Promise<Place> {
-  const identity = await unprivilegedIdentity()
+  const identity = await unprivilegedUser()
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-pg15-'))
   await own(folder, identity)
   const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }

@@ -154,3 +154,11 @@ test.each([
 test('README.md, .env.example and package.json are what the code says', () => {
   expect(() => execFileSync(process.execPath, [MAIN, 'docs', '--check'])).not.toThrow()
 })
+
+test('takes a list of header names, and nothing else, for what browsers may send', () => {
+  const { CORS_HEADERS } = parseConfig({ CORS_HEADERS: 'Authorization,x-own , If-Match' })
+  expect(CORS_HEADERS).toEqual(['Authorization', 'x-own', 'If-Match'])
+  for (const text of ['Authorization,', 'two words', 'a:b', 'a\r\nb', 'ä']) {
+    expect(problems({ CORS_HEADERS: text })).toMatchObject([{ name: 'CORS_HEADERS' }])
+  }
+})

@@ -14,8 +14,8 @@ afterAll(async () => {
   expect(errors).toEqual([])
 })
 
-function callOf(waitMs = 30_000): Call & { ended: boolean } {
-  return { deadlineMs: performance.now() + waitMs, ended: false }
+function callOf(waitMs = 30_000, client = '127.0.0.1'): Call & { ended: boolean } {
+  return { client, deadlineMs: performance.now() + waitMs, ended: false }
 }
 
 function nameOf(settled: Promise<unknown>): Promise<string> {
@@ -54,6 +54,6 @@ test('one password too many is refused at once, and the others are hashed', asyn
   const hashes = Array.from({ length: 6 }, () => nameOf(pool.hash(callOf(), PASSWORD)))
   expect(await Promise.all(hashes)).toEqual([
     ...Array.from({ length: 5 }, () => 'hashed'),
-    'PasswordPoolFullError',
+    'PasswordShareError',
   ])
 })

@@ -213,14 +213,6 @@ describe.skipIf(!ready)('against a server of its own (needs openssl)', () => {
       }
       connection.end()
     })
-
-    test('a statement is cancelled over TLS as well', async () => {
-      const connection = await open(url('scram_user', 'sslmode=require'))
-      const sleeping = codeOf(connection.query('select pg_sleep(30)'))
-      await connection.cancel(5000)
-      expect(await sleeping).toBe('57014')
-      connection.end()
-    })
   })
 
   describe('channel binding', () => {

@@ -7,8 +7,9 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { own, prepareBinaries, unprivilegedIdentity } from '../../src/db/local/binaries.ts'
+import { prepareBinaries } from '../../src/db/local/binaries.ts'
 import { openWire } from '../../src/db/wire/socket.ts'
+import { own, unprivilegedUser } from '../support/unprivileged.ts'
 
 const run = promisify(execFile)
 const START_MS_MAX = 30_000
@@ -35,8 +36,8 @@ export async function startOwnServer(
   certificate: Certificate,
   clientAuthorityFile: string,
 ): Promise<OwnServer> {
-  const identity = await unprivilegedIdentity()
-  const home = await prepareBinaries(identity)
+  const identity = await unprivilegedUser()
+  const home = await prepareBinaries({ forOthers: identity.uid !== undefined })
   const folder = await mkdtemp(join(tmpdir(), 'wire-'))
   await chmod(folder, 0o755)
   const data = join(folder, 'data')
@@ -85,7 +86,7 @@ export async function startOwnServer(
 }
 
 async function placeCertificate(data: string, from: Certificate): Promise<void> {
-  const identity = await unprivilegedIdentity()
+  const identity = await unprivilegedUser()
   for (const [source, name] of [
     [from.certificateFile, 'server.crt'],
     [from.keyFile, 'server.key'],

@@ -135,11 +135,24 @@ class OneConnection implements DriverConnection {
     this.#row.length = 0
     for (const [index, type] of columns.entries()) {
       const start = this.#row.length + 4
-      writeParameter(this.#row, type, values[index] ?? null)
+      this.#writeValue(type, values[index] ?? null)
       fields[2 * index] = start
       fields[2 * index + 1] = values[index] === null ? -1 : this.#row.length - start
     }
     sink.row(this.#row.bytes, fields)
+  }
+
+  /** What is of another type than its column belongs to the answer of another call. */
+  #writeValue(type: Statement['columns'][number], value: Parameter): void {
+    try {
+      writeParameter(this.#row, type, value)
+    } catch (error) {
+      throw new ConnectionError(
+        'ANSWER_MISMATCH',
+        'A value is not of the type of its column',
+        error,
+      )
+    }
   }
 
   #check(): void {

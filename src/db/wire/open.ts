@@ -109,7 +109,7 @@ async function open(
   for (const [name, value] of session.parameters) parameters.set(name, value)
   opening.check()
   return new Connection(
-    { address, host, wire, reader, replies, parameters, key: session.key },
+    { wire, reader, replies, parameters, processId: session.processId },
     options,
   )
 }

@@ -24,7 +24,6 @@ export const STATUS_IDLE = 0x49
 
 export const PROTOCOL_VERSION = 196_608
 export const SSL_REQUEST = 80_877_103
-export const CANCEL_REQUEST = 80_877_102
 
 /** PostgreSQL's own limit on the columns of a result. */
 export const COLUMNS_MAX = 1664

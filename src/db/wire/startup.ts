@@ -14,17 +14,11 @@ export interface SessionOptions {
   parameters: Readonly<Record<string, string>>
 }
 
-/** What a CancelRequest names. */
-export interface BackendKey {
-  processId: number
-  secret: number
-}
-
 export interface Session {
   /** What PostgreSQL has reported about itself, by name. */
   parameters: Map<string, string>
-  /** Absent where a pooler has none. */
-  key: BackendKey | undefined
+  /** Of the backend; absent where a pooler has none. */
+  processId: number | undefined
 }
 
 /** The protocol has meanings of its own for these names. */
@@ -40,7 +34,7 @@ export async function startSession(
 ): Promise<Session> {
   send(startupMessage(options))
   await authenticate({ mailbox, send, credentials: options.credentials, channel })
-  const session: Session = { parameters: new Map(), key: undefined }
+  const session: Session = { parameters: new Map(), processId: undefined }
   while (!(await takeStartMessage(mailbox, session, reports)));
   checkParameters(session.parameters)
   return session
@@ -76,7 +70,7 @@ async function takeStartMessage(
     case MESSAGE.ERROR:
       throw readReport(body, 0, body.length)
     case MESSAGE.BACKEND_KEY:
-      session.key = { processId: readInt32(body, 0), secret: readInt32(body, 4) }
+      session.processId = readInt32(body, 0)
       return false
     case MESSAGE.PARAMETER_STATUS: {
       const [name, value] = readCstrings(body, 0, body.length, 2) ?? []

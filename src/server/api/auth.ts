@@ -1,5 +1,6 @@
 // Runs in listeners. Accounts: register and login.
 import * as Type from '@sinclair/typebox'
+import { loginOperations } from '../../db/logins.ts'
 import {
   type Credentials,
   findCredentials,
@@ -13,13 +14,18 @@ import { Problem, unauthorized } from '../http/problem.ts'
 import type { Call } from '../http/route.ts'
 import { Text } from '../http/validate.ts'
 import { type Context, defineRoute, type Resource } from './context.ts'
+import {
+  checkNewPassword,
+  commonPassword,
+  normalizePassword,
+  PASSWORD_LENGTHS,
+} from './passwords.ts'
 import { EMAIL_EXAMPLES, EMAIL_LENGTH_MAX, Email, Instant, Uuid } from './schemas.ts'
 
-const PASSWORD = { minLength: 8, maxLength: 128 }
 const PASSWORD_EXAMPLES = ['correct horse']
 
 const Registration = Type.Object(
-  { email: Email, password: Text(PASSWORD, { examples: PASSWORD_EXAMPLES }) },
+  { email: Email, password: Text(PASSWORD_LENGTHS, { examples: PASSWORD_EXAMPLES }) },
   { $id: 'Registration', additionalProperties: false },
 )
 
@@ -28,7 +34,7 @@ const Login = Type.Object(
   {
     email: Text({ minLength: 1, maxLength: EMAIL_LENGTH_MAX }, { examples: EMAIL_EXAMPLES }),
     password: Text(
-      { minLength: 1, maxLength: PASSWORD.maxLength },
+      { minLength: 1, maxLength: PASSWORD_LENGTHS.maxLength },
       { examples: PASSWORD_EXAMPLES },
     ),
   },
@@ -64,9 +70,18 @@ const register = defineRoute({
   problems: ['conflict'],
   headers: NO_STORE,
   handle: async (context, call, { body: { email, password } }) => {
-    const passwordHash = await context.passwords.hash(call, password)
-    const user = await insertUser(context.queue, call, { email, passwordHash })
+    const { queue, passwords, limits, report } = context
+    const normalized = normalizePassword(password)
+    checkNewPassword(normalized, email)
+    const passwordHash = await passwords.hashUncommon(call, normalized)
+    if (passwordHash === undefined) {
+      report('password_refused', call)
+      throw commonPassword()
+    }
+    const user = await insertUser(queue, call, { email, passwordHash })
     if (!user) throw new Problem('conflict', 'An account with this e-mail address already exists')
+    await limits.remember(user.id, call.client)
+    report('account_registered', call, user.id)
     return { status: 201, body: openSession(context, user) }
   },
 })
@@ -80,25 +95,63 @@ const login = defineRoute({
   priority: 'heavy',
   body: Login,
   responses: { 200: { description: 'The account and a token', body: Session } },
-  problems: ['unauthorized'],
+  problems: ['unauthorized', 'too_many_requests'],
   headers: NO_STORE,
-  handle: async (context, call, { body: { email, password } }) => {
-    const { queue, passwords, log } = context
-    const found = await findCredentials(queue, call, email)
-    // An unknown address costs the same verification as a wrong password.
-    const matches = await passwords.verify(call, password, found?.password_hash)
-    if (!found || !matches) throw unauthorized('Wrong e-mail address or password')
-    if (needsRehash(found.password_hash)) {
-      // The login succeeds even when the hash is not renewed; the next login tries again.
-      await renewHash(context, call, found, password).catch((err: unknown) =>
-        log.warn({ request_id: call.requestId, err }, 'Password hash was not renewed'),
-      )
+  handle: async (context, call, { body }) => {
+    const { log, report } = context
+    let found: Credentials | undefined
+    try {
+      const attempt = context.limits.begin(call.client, body.email)
+      found = await findCredentials(context.queue, call, body.email)
+      await attempt.admit(found?.id)
+      const match = await matchPassword(context, call, found, body.password)
+      if (!found || !match) {
+        await attempt.fail()
+        report('login_failed', call, found?.id)
+        throw unauthorized('Wrong e-mail address or password')
+      }
+      await attempt.succeed(found.id)
+      if (match === 'stale') {
+        // The login succeeds even when the hash is not renewed; the next login tries again.
+        await renewHash(context, call, found, body.password).catch((err: unknown) =>
+          log.warn({ request_id: call.requestId, err }, 'Password hash was not renewed'),
+        )
+      }
+      report('login_succeeded', call, found.id)
+      return { status: 200, body: openSession(context, found) }
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'too_many_requests') {
+        report('login_throttled', call, found?.id)
+      }
+      throw error
     }
-    return { status: 200, body: openSession(context, found) }
   },
 })
 
-export const auth: Resource = { routes: [register, login], operations: userOperations }
+export const auth: Resource = {
+  routes: [register, login],
+  operations: [...userOperations, ...loginOperations],
+}
+
+/**
+ * Whether the password matches, and whether its hash must be renewed. An unknown address costs the same verifications as a
+ * wrong password. Versions before this one hashed what was typed as it was, so where the normalized form differs, both are
+ * tried, whoever the account is.
+ */
+async function matchPassword(
+  { passwords }: Context,
+  call: Call,
+  found: Credentials | undefined,
+  password: string,
+): Promise<'current' | 'stale' | undefined> {
+  const hash = found?.password_hash
+  const normalized = normalizePassword(password)
+  if (await passwords.verify(call, normalized, hash)) {
+    return hash !== undefined && needsRehash(hash) ? 'stale' : 'current'
+  }
+  if (normalized === password) return undefined
+  return (await passwords.verify(call, password, hash)) ? 'stale' : undefined
+}
 
 async function renewHash(
   { passwords, queue }: Context,
@@ -106,7 +159,7 @@ async function renewHash(
   { id: userId, password_hash: oldHash }: Credentials,
   password: string,
 ): Promise<void> {
-  const newHash = await passwords.hash(call, password)
+  const newHash = await passwords.hash(call, normalizePassword(password))
   await updatePasswordHash(queue, call, { userId, oldHash, newHash })
 }
 

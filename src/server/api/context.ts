@@ -9,6 +9,9 @@ import {
 } from '../../workers/passwords/pool.ts'
 import { type Route, routesFor } from '../http/route.ts'
 import type { Logger } from '../observe/log.ts'
+import { Sampling } from '../observe/sampling.ts'
+import { createLoginReports, type ReportLogin } from './login-events.ts'
+import { createLoginLimits, type LoginLimits } from './login-limits.ts'
 import type { Readiness } from './readiness.ts'
 import { createTokens, type TokenOptions, type Tokens } from './tokens.ts'
 
@@ -22,6 +25,11 @@ export interface Context {
   readonly queue: Queue
   readonly passwords: PasswordPool
   readonly tokens: Tokens
+  readonly limits: LoginLimits
+  /** Logs what happens to logins. */
+  readonly report: ReportLogin
+  /** Lines of the log that would repeat. */
+  readonly events: Sampling
   /** The OpenAPI document of the routes. */
   readonly document: () => Promise<unknown>
 }
@@ -30,6 +38,7 @@ export interface ContextOptions {
   queue: QueueLimits
   passwords: Omit<PasswordPoolOptions, 'onError'>
   tokens: TokenOptions
+  loginLimits: boolean
 }
 
 /** A part of the API: its routes, and the operations that they need. */
@@ -45,18 +54,33 @@ export function createContext(
   options: ContextOptions,
   parts: Pick<Context, 'log' | 'readiness' | 'document' | 'database'>,
 ): Context {
+  const { log } = parts
+  const queue = new Queue(parts.database, options.queue)
+  const events = new Sampling()
   return {
     ...parts,
-    queue: new Queue(parts.database, options.queue),
+    queue,
     passwords: createPasswordPool({
       ...options.passwords,
-      onError: (err) => parts.log.error({ err }, 'Password pool failed'),
+      onError: (err) => log.error({ err }, 'Password pool failed'),
     }),
     tokens: createTokens(options.tokens),
+    limits: createLoginLimits({
+      queue,
+      secret: options.tokens.secret,
+      enabled: options.loginLimits,
+      onFailure: (reason) =>
+        events.add('login_limits', (repeats) =>
+          log.warn({ repeats, reason }, 'Login limits are kept by each listener alone'),
+        ),
+    }),
+    report: createLoginReports(log, events),
+    events,
   }
 }
 
-export async function closeContext({ passwords, database }: Context): Promise<void> {
+export async function closeContext({ passwords, database, events }: Context): Promise<void> {
+  events.flush()
   await passwords.close()
   await database.close(CLOSE_TIMEOUT_MS)
 }

@@ -6,8 +6,12 @@ import {
   ViolationError,
 } from '../../db/failures.ts'
 import type { Violation } from '../../db/operation.ts'
-import { CallOverError, PasswordPoolFullError } from '../../workers/passwords/pool.ts'
-import { OVERLOADED, Problem, shed, unauthorized } from '../http/problem.ts'
+import {
+  CallOverError,
+  PasswordPoolFullError,
+  PasswordShareError,
+} from '../../workers/passwords/pool.ts'
+import { OVERLOADED, Problem, shed, TOO_MANY_REQUESTS, unauthorized } from '../http/problem.ts'
 
 // Made once: under overload or without a database there are thousands a second.
 const LATE = shed('deadline_exceeded', 'The request was not answered in time')
@@ -22,6 +26,7 @@ export function toProblem(error: unknown): Problem {
   if (error instanceof PasswordPoolFullError || error instanceof DatabaseOverloadedError) {
     return OVERLOADED
   }
+  if (error instanceof PasswordShareError) return TOO_MANY_REQUESTS
   if (error instanceof CallExpiredError || error instanceof CallOverError) {
     return LATE
   }

@@ -12,6 +12,7 @@ const health = defineRoute({
   summary: 'Liveness: whether the listener answers; does not ask the database',
   tag: 'meta',
   auth: false,
+  unlimited: true,
   responses: { 200: { description: 'Alive', body: Status } },
   handle: () => ({ status: 200, body: { status: 'ok' } }),
 })
@@ -22,6 +23,7 @@ const ready = defineRoute({
   summary: 'Readiness: whether requests would be served; if not, the error names the reason',
   tag: 'meta',
   auth: false,
+  unlimited: true,
   responses: { 200: { description: 'Ready', body: Status } },
   handle: async ({ readiness }) => {
     const reason = await readiness.whyNot()

@@ -105,7 +105,7 @@ const readTasks = defineRoute({
       description: 'A page of tasks',
       body: Type.Array(Task),
       headers: {
-        link: 'Link to the next page, rel="next" (RFC 8288); absent when this page is not full',
+        link: 'Link to the next page, rel="next" (RFC 8288), relative to the URL of the request; absent when this page is not full',
       },
     },
   },
@@ -135,11 +135,16 @@ const createTask = defineRoute({
   priority: 'write',
   body: NewTask,
   responses: {
-    201: { description: 'The new task', body: Task, headers: { location: 'URL of the task' } },
+    201: {
+      description: 'The new task',
+      body: Task,
+      headers: { location: 'URL of the task, relative to the URL of the request' },
+    },
   },
   handle: async ({ queue }, call, { body }) => {
     const { id, json } = await insertTask(queue, call, body)
-    const headers = { location: `/api/v1/tasks/${id}` }
+    // Relative, as `Link` is: both are right behind a proxy that serves this path under another one.
+    const headers = { location: `tasks/${id}` }
     return { status: 201, headers, body: new Ready<TaskRow>(json) }
   },
 })
@@ -195,10 +200,10 @@ const removeTask = defineRoute({
   },
 })
 
-/** The value of `Link` (RFC 8288). Its URL is relative, so that it is right behind any proxy. */
+/** The value of `Link` (RFC 8288): the same path with another query. */
 function nextLink(limit: number, status: string | undefined, next: Cursor): string {
   const ofStatus = status === undefined ? '' : `&status=${status}`
-  return `</api/v1/tasks?limit=${limit}${ofStatus}&cursor=${encodeCursor(next)}>; rel="next"`
+  return `<?limit=${limit}${ofStatus}&cursor=${encodeCursor(next)}>; rel="next"`
 }
 
 export const tasks: Resource = {

@@ -1,10 +1,21 @@
 // Runs in listeners. Signs and verifies the bearer tokens (JWT, HS256).
-import { createSigner, createVerifier } from 'fast-jwt'
+import { createHmac, randomBytes } from 'node:crypto'
+import { createDecoder, createSigner, createVerifier } from 'fast-jwt'
 import { unauthorized } from '../http/problem.ts'
+
+/** Who issues the tokens, and for whom: services that share a secret by mistake do not accept each other's. */
+const ISSUER = 'taskapi'
+const AUDIENCE = 'taskapi'
+/** An access token (RFC 9068), so that no other kind of JWT is taken for one. */
+const TYPE = 'at+jwt'
+const KEY_ID_LENGTH = 8
+/** Shorter than a UUID, because each request carries it. */
+const TOKEN_ID_BYTES = 12
 
 const SECONDS_PER_HOUR = 3600
 const BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i
-const UUID = /^[0-9a-f-]{36}$/
+/** RFC 9562 in lower case, as the accounts have them. */
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 /** Tokens in each of the two generations of the cache; together they take about a megabyte. */
 const GENERATION_SIZE = 1024
 
@@ -24,20 +35,33 @@ interface Claims {
 export interface TokenOptions {
   /** The HS256 key. */
   secret: string
+  /** Another key whose tokens are accepted. */
+  previousSecret?: string | undefined
   lifetimeHours: number
 }
 
 export function createTokens(options: TokenOptions): Tokens {
   const lifetimeSeconds = options.lifetimeHours * SECONDS_PER_HOUR
-  const signToken = createSigner({ key: options.secret, algorithm: 'HS256' })
-  const readClaims = createReader(options.secret)
+  const signToken = createSigner({
+    key: options.secret,
+    algorithm: 'HS256',
+    header: { alg: 'HS256', typ: TYPE, kid: keyIdOf(options.secret) },
+  })
+  const readClaims = createReader(options)
   // The whole header is the key, so a header that differs in any byte is verified anew. Failures are not kept.
   const known = new RecentMap<Claims>(GENERATION_SIZE)
 
   function sign(userId: string) {
     const issuedAt = Math.floor(Date.now() / 1000)
     const expiresAt = issuedAt + lifetimeSeconds
-    const token = signToken({ sub: userId, iat: issuedAt, exp: expiresAt })
+    const token = signToken({
+      iss: ISSUER,
+      aud: AUDIENCE,
+      sub: userId,
+      jti: randomBytes(TOKEN_ID_BYTES).toString('base64url'),
+      iat: issuedAt,
+      exp: expiresAt,
+    })
     return { token, expiresAt: new Date(expiresAt * 1000).toISOString() }
   }
 
@@ -56,27 +80,43 @@ export function createTokens(options: TokenOptions): Tokens {
 }
 
 /** Makes the function that verifies an `Authorization` header. It throws `unauthorized`. */
-function createReader(secret: string): (authorization: string) => Claims {
-  const verifyToken = createVerifier({
-    key: secret,
-    algorithms: ['HS256'],
-    // If exp were not in the list, a token without it would never expire.
-    requiredClaims: ['sub', 'iat', 'exp'],
-  })
+function createReader({ secret, previousSecret }: TokenOptions): (authorization: string) => Claims {
+  const secrets = previousSecret === undefined ? [secret] : [previousSecret, secret]
+  const verifiers = new Map(secrets.map((key) => [keyIdOf(key), verifierOf(key)]))
+  const decode = createDecoder({ complete: true })
   return (authorization) => {
     if (authorization === '') throw unauthorized('A bearer token is required')
     const token = BEARER.exec(authorization)?.[1]
     if (!token) throw invalidToken()
-    let payload: { sub?: unknown; exp?: unknown }
     try {
-      payload = verifyToken(token)
+      const { header } = decode(token)
+      const verifyToken = verifiers.get(header.kid)
+      if (!verifyToken) throw invalidToken()
+      const { sub, exp } = verifyToken(token)
+      if (!UUID.test(sub)) throw invalidToken()
+      return { userId: sub, expiresAtMs: exp * 1000 }
     } catch {
       throw invalidToken()
     }
-    const { sub, exp } = payload
-    if (typeof sub !== 'string' || !UUID.test(sub)) throw invalidToken()
-    return { userId: sub, expiresAtMs: Number(exp) * 1000 }
   }
+}
+
+/** Makes the function that verifies a token of one key. It throws, also when a claim is missing. */
+function verifierOf(key: string): (token: string) => { sub: string; exp: number } {
+  return createVerifier({
+    key,
+    algorithms: ['HS256'],
+    checkTyp: TYPE,
+    allowedIss: ISSUER,
+    allowedAud: AUDIENCE,
+    // If exp were not in the list, a token without it would never expire.
+    requiredClaims: ['iss', 'aud', 'sub', 'jti', 'iat', 'exp'],
+  })
+}
+
+/** Names a key in the tokens that it signs. It tells no more about the key than a signature does. */
+export function keyIdOf(secret: string): string {
+  return createHmac('sha256', secret).update('kid').digest('base64url').slice(0, KEY_ID_LENGTH)
 }
 
 /** Keeps what was used last: when the young generation is full, it replaces the old one, which is forgotten. */

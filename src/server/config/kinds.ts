@@ -1,4 +1,6 @@
 // Runs in every process. The kinds of values that settings have: what each accepts, in words and in code.
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
 import { type Address, readAddress } from '../../db/address.ts'
 import { AddressError } from '../../db/address-parameters.ts'
 import { Secret } from './secret.ts'
@@ -29,6 +31,10 @@ export interface DatabaseUrl {
   readonly isLocal: boolean
 }
 
+/** A token (RFC 9110, 5.6.2). */
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+const SECONDS_PER = { s: 1, m: 60, h: 3600 } as const
+const RATE_MAX = 1_000_000
 const LOCAL_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '::1']
 
 export const nonEmptyText: Kind<string> = {
@@ -76,6 +82,64 @@ export const origins: Kind<ReadonlySet<string> | undefined> = {
     const list = text.split(',').map((origin) => origin.trim())
     return list.every(isOrigin) ? { value: new Set(list) } : undefined
   },
+}
+
+/** The names of a list of header fields. */
+export const headerNames: Kind<readonly string[]> = {
+  expected: 'a comma-separated list of header names',
+  parse: (text) => {
+    const list = text.split(',').map((name) => name.trim())
+    return list.every((name) => HEADER_NAME.test(name)) ? { value: list } : undefined
+  },
+}
+
+/** So many requests in so many seconds. */
+export interface Rate {
+  readonly requests: number
+  readonly seconds: number
+}
+
+/** A rate such as `100/s`; `undefined` for none. */
+export const rate: Kind<Rate | undefined> = {
+  expected:
+    'off, or a number from 1 to 1000000 per second, minute or hour, such as 100/s, 1000/m or 5000/h',
+  parse: (text) => {
+    if (text === 'off') return { value: undefined }
+    const [, requests, unit] = /^([1-9]\d{0,6})\/([smh])$/.exec(text) ?? []
+    const seconds = SECONDS_PER[unit as keyof typeof SECONDS_PER]
+    if (seconds === undefined || Number(requests) > RATE_MAX) return undefined
+    return { value: { requests: Number(requests), seconds } }
+  },
+}
+
+/** A network, and how many of its bits all of its addresses share. */
+export type AddressRange = ReturnType<typeof ipaddr.parseCIDR>
+
+const NAMED_RANGES: Readonly<Record<string, readonly string[]>> = {
+  loopback: ['127.0.0.0/8', '::1/128'],
+  private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
+}
+
+/** The addresses of a list. */
+export const addressRanges: Kind<readonly AddressRange[]> = {
+  expected: 'a comma-separated list of addresses, networks such as 10.0.0.0/8, loopback, private',
+  parse: (text) => {
+    const names = text.split(',').map((name) => name.trim())
+    const ranges = names.flatMap((name) => NAMED_RANGES[name] ?? [name]).map(readRange)
+    const known = ranges.filter((range) => range !== undefined)
+    return known.length === ranges.length ? { value: known } : undefined
+  },
+}
+
+function readRange(text: string): AddressRange | undefined {
+  const [address = '', bits, ...rest] = text.split('/')
+  const version = isIP(address)
+  if (version === 0 || address.includes('%') || rest.length > 0) return undefined
+  const most = version === 4 ? 32 : 128
+  if (bits !== undefined && (!/^\d{1,3}$/.test(bits) || Number(bits) > most)) return undefined
+  const network = ipaddr.parse(address)
+  // Addresses are compared as IPv4 when they are IPv4: written as IPv6, a range would have no addresses.
+  return network.range() === 'ipv4Mapped' ? undefined : [network, Number(bits ?? most)]
 }
 
 export function integer(minimum: number, maximum: number): Kind<number> {

@@ -1,13 +1,16 @@
 // Runs in every process. Every setting, named as in the environment: a new one is a row here and the line that uses it.
 // Parsing, static types, `--help`, `.env.example` and the README's table come from these rows.
 import {
+  addressRanges,
   choice,
+  headerNames,
   integer,
   type Kind,
   nonEmptyText,
   onOrOff,
   origins,
   postgresUrl,
+  rate,
   secretText,
 } from './kinds.ts'
 
@@ -30,6 +33,11 @@ export const SETTINGS = {
     kind: secretText(JWT_SECRET_BYTES_MIN),
     description:
       'Key that signs tokens (HS256); required with `DATABASE_URL`, otherwise made and kept in `DATA_DIR`',
+  },
+  JWT_SECRET_PREVIOUS: {
+    kind: secretText(JWT_SECRET_BYTES_MIN),
+    description:
+      'Key whose tokens are accepted, too: the one before, or the one that comes next, while keys are changed',
   },
   JWT_EXPIRATION_HOURS: {
     kind: integer(1, 8760),
@@ -61,6 +69,19 @@ export const SETTINGS = {
     default: '*',
     description: 'Origins that browsers may call from: `*`, or a comma-separated list',
   },
+  CORS_HEADERS: {
+    kind: headerNames,
+    default:
+      'Authorization, Content-Type, X-Request-Id, Idempotency-Key, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, Last-Event-ID, Prefer, traceparent, tracestate, baggage, sentry-trace',
+    description:
+      'Headers that browsers may send; when any origin may call, these and all others may be sent',
+  },
+  RATE_LIMIT: {
+    kind: rate,
+    default: 'off',
+    description:
+      'Most requests of one account, or of one client without a valid token, such as `100/s`; each listener counts for itself; further ones get 429',
+  },
   MAX_BODY_BYTES: {
     kind: integer(1024, 16_777_216),
     default: '65536',
@@ -70,6 +91,16 @@ export const SETTINGS = {
     kind: integer(1, 1_000_000),
     default: '10000',
     description: 'Open client connections per listener; further ones are closed at once',
+  },
+  MAX_CONNECTIONS_PER_CLIENT: {
+    kind: integer(1, 1_000_000),
+    description:
+      'Connections that one client (an IPv4 address, or an IPv6 /64) may have per listener while nobody else has any, and fewer the more are taken; by default a quarter of `MAX_CONNECTIONS`',
+  },
+  TRUSTED_PROXIES: {
+    kind: addressRanges,
+    description:
+      'Proxies whose `Forwarded`, `X-Forwarded-For` or PROXY header says who the client is; their connections are not limited; by default none',
   },
   REQUEST_TIMEOUT_MS: {
     kind: integer(100, 600_000),
@@ -134,7 +165,13 @@ export const SETTINGS = {
     kind: integer(1, 10_000),
     default: '32',
     description:
-      'Logins and registrations per listener that may wait for a thread; further ones get 503',
+      'Logins and registrations per listener that may wait for a thread; further ones get 429 or 503',
+  },
+  LOGIN_LIMITS: {
+    kind: onOrOff,
+    default: 'on',
+    description:
+      'Whether logins are refused with 429 after too many failures; `off` where something in front limits them',
   },
   DATA_DIR: {
     kind: nonEmptyText,

@@ -3,15 +3,16 @@ import { isUtf8 } from 'node:buffer'
 import type { TObject } from '@sinclair/typebox'
 import { mustEnd } from './ending.ts'
 import { type Exchange, type Step, WAITS } from './exchange.ts'
-import { invalidRequest, Problem, shed } from './problem.ts'
+import { refuseManyValues } from './json-limit.ts'
+import { invalidRequest, Problem, shed, TOO_MANY_REQUESTS } from './problem.ts'
 import { checked, compileValidator } from './validate.ts'
 
+/** The first room for a body that arrives in pieces, in bytes; then it doubles. */
+const ROOM_BYTES_MIN = 1024
 const JSON_TYPE = 'application/json'
 /** RFC 7396: exactly what a PATCH does. */
 const MERGE_PATCH_TYPE = 'application/merge-patch+json'
 const CHARSET = /^charset\s*=\s*"?([^"]*)"?$/i
-/** Bytes that a listener holds at most of bodies that arrive in pieces. */
-const HELD_BYTES_MAX = 32 * 1024 * 1024
 
 /** Throws unless the body is plain JSON. */
 export function checkMediaType({ head: { method, contentType, contentEncoding } }: Exchange): void {
@@ -74,24 +75,41 @@ function addPiece(exchange: Exchange, piece: ArrayBuffer, isLast: boolean): Buff
     return undefined
   }
   if (!fits) throw tooLarge(bodyBytesMax)
-  if (exchange.pieces.length === 0) return Buffer.from(piece)
-  const whole = Buffer.concat([...exchange.pieces, Buffer.from(piece)])
+  const [room] = exchange.pieces
+  if (!room) return Buffer.from(piece)
+  const arrived = room.subarray(0, exchange.bodyBytes - piece.byteLength)
+  const whole = Buffer.concat([arrived, Buffer.from(piece)])
   exchange.release()
   return whole
 }
 
-/** Keeps a copy: the piece is detached when its callback returns. */
+/**
+ * Copies the piece, which is detached when its callback returns, into one room for all of them: a buffer for each piece
+ * would take hundreds of bytes that nothing counts, and a client chooses how small its pieces are.
+ */
 function hold(exchange: Exchange, piece: ArrayBuffer): void {
-  const { host } = exchange
-  if (host.heldBytes + piece.byteLength > HELD_BYTES_MAX) {
-    throw shed('overloaded', 'Too many request bodies are arriving, try again later')
+  const { host, bodyBytes } = exchange
+  const arrivedBytes = bodyBytes - piece.byteLength
+  let [room] = exchange.pieces
+  if (!room || room.length < bodyBytes) {
+    const before = room?.length ?? 0
+    const doubled = Math.max(ROOM_BYTES_MIN, 2 * before, bodyBytes)
+    const size = Math.min(doubled, host.options.bodyBytesMax)
+    if (!host.heldBytes.hasRoom(size - before)) {
+      throw shed('overloaded', 'Too many request bodies are arriving, try again later')
+    }
+    if (!host.heldBytes.take(exchange.client, size - before)) throw TOO_MANY_REQUESTS
+    const larger = Buffer.allocUnsafeSlow(size)
+    room?.copy(larger, 0, 0, arrivedBytes)
+    exchange.pieces = [larger]
+    room = larger
   }
-  host.heldBytes += piece.byteLength
-  exchange.pieces = [...exchange.pieces, Buffer.from(piece.slice(0))]
+  room.set(new Uint8Array(piece), arrivedBytes)
 }
 
 function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw invalidRequest('The body is not valid UTF-8')
+  refuseManyValues(bytes)
   try {
     return JSON.parse(bytes.toString('utf8', startsWithMark(bytes) ? 3 : 0))
   } catch {

@@ -1,10 +1,17 @@
 // Runs in listeners. How many connections a listener takes, and what becomes of those beyond.
 import { readFileSync } from 'node:fs'
 import type { Logger } from '../observe/log.ts'
+import { Sampling } from '../observe/sampling.ts'
+import { Census } from './census.ts'
+import { type Clients, clientKey } from './client.ts'
+import { countPeers } from './peers.ts'
 import type { TemplatedApp } from './uws.ts'
 
 /** Descriptors for all but clients and what the listener counts itself: modules, loops, log, a connection being closed. */
 const RESERVED_DESCRIPTORS = 64
+/** One client alone may have one in so many connections. */
+const ALONE_PART = 4
+const REFUSED = 'Client has its share of connections, closing further ones'
 
 export interface ConnectionCount {
   open: number
@@ -32,19 +39,47 @@ export function boundConnections(limit: ConnectionLimit, log: Logger): number {
   return possible
 }
 
-/** Counts connections and closes those over `limit`. */
-export function countConnections(app: TemplatedApp, limit: number, log: Logger): ConnectionCount {
+export interface ConnectionRules {
+  /** All connections together. */
+  readonly max: number
+  /** Those of one client while no other has any; a quarter by default. */
+  readonly perClient: number | undefined
+  /** Port of the listener. */
+  readonly port: number
+  readonly clients: Clients
+}
+
+/**
+ * Counts connections and closes those beyond the limit, or beyond their client's share. Trusted proxies have no share:
+ * all of their clients come over their connections.
+ */
+export function countConnections(
+  app: TemplatedApp,
+  { max, perClient, port, clients }: ConnectionRules,
+  log: Logger,
+): ConnectionCount {
   const count: ConnectionCount = { open: 0 }
+  const alone = Math.min(perClient ?? Math.ceil(max / ALONE_PART), max)
+  const census = new Census({ max, alone, least: 1 }, () => countPeers(port), log)
+  const refusals = new Sampling()
   let full = false
   app.filter((response, change) => {
     count.open += Number(change) > 0 ? 1 : -1
     if (Number(change) < 0) {
-      if (count.open < limit) full = false
+      if (count.open < max) full = false
       return
     }
-    if (count.open <= limit) return
-    if (!full) log.warn({ limit }, 'Connection limit reached, closing new connections')
-    full = true
+    if (count.open > max) {
+      if (!full) log.warn({ limit: max }, 'Connection limit reached, closing new connections')
+      full = true
+      response.close()
+      return
+    }
+    const peer = new Uint8Array(response.getRemoteAddress())
+    if (alone === max || clients.isProxy(peer)) return
+    const client = clientKey(peer)
+    if (census.admit(client, count.open)) return
+    refusals.add('', (repeats) => log.warn({ client, repeats }, REFUSED))
     response.close()
   })
   return count

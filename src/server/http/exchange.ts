@@ -3,23 +3,15 @@
 // What it guarantees: each request is answered exactly once, or was aborted by its client; nothing that a step throws
 // reaches C++; no response is touched after its end; nothing waits without a deadline, neither for an answer nor for its
 // reader.
-import { clientOf } from './client.ts'
 import { type Head, readHead } from './head.ts'
-import { corsLines, headerLines } from './headers.ts'
+import { commonLines, headerLines, NO_STORE } from './headers.ts'
 import type { Host, Unanswered } from './host.ts'
 import { Problem, shed } from './problem.ts'
 import { Remainder } from './remainder.ts'
 import { logFailure, logRequest } from './request-log.ts'
 import type { Call, Received } from './route.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
-import {
-  CONTENT_JSON,
-  type Ending,
-  type Outgoing,
-  writeContinue,
-  writeUnusual,
-  writeUsual,
-} from './writer.ts'
+import { type Ending, type Outgoing, writeContinue, writeUnusual, writeUsual } from './writer.ts'
 
 /** The kernel takes so many bytes at once of a connection whose client has read what came before. */
 const AT_ONCE_BYTES_MAX = 16 * 1024
@@ -61,6 +53,8 @@ export class Exchange implements Call, Unanswered {
   readonly deadlineMs: number
   readonly received: Received = { params: undefined, query: undefined, body: undefined }
   caller: string | undefined
+  /** Header lines that the answer gets, whatever it is. */
+  lines = ''
   /** True once it has been answered or aborted. */
   ended = false
   /** The request of uWebSockets.js, which is valid until the first step that waits. */
@@ -138,7 +132,7 @@ export class Exchange implements Call, Unanswered {
     if (problem.status >= 500) logFailure(this, problem, thrown)
     this.outgoing = {
       status: problem.status,
-      headers: headerLines(problem.headers),
+      headers: NO_STORE + headerLines(problem.headers),
       body: problem.toBody(this.requestId),
     }
     this.#steps = this.#replySteps
@@ -148,7 +142,7 @@ export class Exchange implements Call, Unanswered {
 
   /** Read when it is first asked for: most requests need no address, and the kernel is asked for it. */
   get client(): string {
-    this.#client ??= this.ended ? '' : clientOf(this.#response)
+    this.#client ??= this.ended ? '' : this.host.options.clients.of(this.#response, this.head)
     return this.#client
   }
 
@@ -187,7 +181,7 @@ export class Exchange implements Call, Unanswered {
 
   /** Drops the pieces of the body that have arrived. */
   release(): void {
-    for (const piece of this.pieces) this.host.heldBytes -= piece.byteLength
+    for (const piece of this.pieces) this.host.heldBytes.giveBack(this.client, piece.byteLength)
     this.pieces = NO_PIECES
   }
 
@@ -239,10 +233,11 @@ export class Exchange implements Call, Unanswered {
   #write(): void {
     const { payload, outgoing, head } = this
     if (!outgoing) throw new Error('There is nothing to send')
-    const type = payload === undefined ? '' : CONTENT_JSON
-    const cors = corsLines(this.host.options.allowedOrigins, head.origin)
-    const lines = this.requestId + type + cors + outgoing.headers
-    if (payload !== undefined && head.bare && this.ending === undefined) {
+    const { allowedOrigins } = this.host.options
+    const ends = this.ending !== undefined
+    const common = commonLines(allowedOrigins, head, payload !== undefined, ends)
+    const lines = this.requestId + common + this.lines + outgoing.headers
+    if (payload !== undefined && head.bare && !ends) {
       if (!writeUsual(this.#response, outgoing.status, lines, payload)) this.#awaitReader(payload)
     } else {
       this.#writeUnusual(outgoing.status, lines)

@@ -4,6 +4,7 @@ import type { HttpRequest } from './uws.ts'
 
 /** Largest request head, in bytes: room for a token, cookies and trace headers. */
 const HEAD_BYTES_MAX = 16_384
+const KEEP_ALIVE = /^keep-alive$/i
 const DIGITS = /^\d+$/
 const HAS_CLOSE = /(?:^|,)\s*close\s*(?:,|$)/i
 
@@ -15,6 +16,8 @@ export class Head {
   authorization = ''
   acceptEncoding = ''
   origin = ''
+  forwarded = ''
+  forwardedFor = ''
   contentType = ''
   contentEncoding = ''
   /** -1 when there is none. */
@@ -32,6 +35,8 @@ export class Head {
   /** True when nothing in it bears on whether the connection can stay, as with nearly every GET. */
   bare = true
   preflight = false
+  /** True when the client asks for a connection that is kept, as HTTP/1.0 did: such clients heed `Keep-Alive`. */
+  keepAlive = false
   /** Set when the request must be refused, whatever its route. */
   refusal: Problem | undefined
   /** Set when what follows on this connection cannot be trusted to be a request. */
@@ -84,6 +89,12 @@ function captureHeader(name: string, value: string): void {
       break
     case 'origin':
       current.origin = value
+      break
+    case 'forwarded':
+      current.forwarded = joined(current.forwarded, value)
+      break
+    case 'x-forwarded-for':
+      current.forwardedFor = joined(current.forwardedFor, value)
       break
     case 'content-type':
       if (current.contentType !== '') refuseRepeated('Content-Type')
@@ -140,6 +151,7 @@ function readConnection(value: string): void {
   // uWebSockets.js looks only at the length of the value.
   if (value.length === 'close'.length) current.closes = true
   else if (HAS_CLOSE.test(value)) current.closesByList = true
+  else current.keepAlive = KEEP_ALIVE.test(value)
   if (current.closes || current.closesByList) current.bare = false
 }
 
@@ -150,4 +162,9 @@ function refuseBothFramings(): void {
 /** Which of them counts is a question that two programs may answer differently. */
 function refuseRepeated(name: string): void {
   current.refusal = invalidRequest(`Send only one ${name}`)
+}
+
+/** The lines of a header are one list (RFC 9110, 5.3). */
+function joined(before: string, value: string): string {
+  return before === '' ? value : `${before},${value}`
 }

@@ -2,17 +2,23 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
+import type { Clients } from './client.ts'
 import type { AllowedOrigins } from './headers.ts'
 import { InFlight, type Member } from './in-flight.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { Problem } from './problem.ts'
+import type { RateLimit } from './rate-limit.ts'
 import type { Priority } from './route.ts'
+import { Shares } from './shares.ts'
 
 /** An id that is echoed and logged must neither split a header or a line, nor be an e-mail address. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
 const SWEEP_MS = 50
 /** What is left of a body is read and dropped up to this many times the largest body, so that the client sees its answer. */
 const DROP_FACTOR = 16
+/** Bytes that a listener holds at most of bodies that arrive in pieces, for all clients and for one alone. */
+const HELD_BYTES_MAX = 32 * 1024 * 1024
+const HELD_BYTES_ALONE = HELD_BYTES_MAX / 4
 /** Bytes of answers that a listener holds at most for clients that do not read them. */
 const UNREAD_BYTES_MAX = 16 * 1024 * 1024
 /**
@@ -26,6 +32,11 @@ export interface HostOptions {
   log: Logger
   lifecycle: Lifecycle
   allowedOrigins: AllowedOrigins
+  /** The value of `Access-Control-Allow-Headers`. */
+  allowedHeaders: string
+  /** `undefined` when requests are not limited. */
+  rateLimit: RateLimit | undefined
+  clients: Clients
   bodyBytesMax: number
   requestTimeoutMs: number
   /** The caller that an `Authorization` header names. Throws a `Problem`. */
@@ -60,7 +71,7 @@ export class Host {
   /** Answered requests whose connection stays open for a moment, so that what the client still sends is dropped. */
   readonly lingering = new InFlight<Parting>()
   /** Bytes of bodies that have arrived in part. */
-  heldBytes = 0
+  readonly heldBytes: Shares
   /** Bytes of the answers in `unread`. */
   unreadBytes = 0
   /** Compressions in flight. */
@@ -73,6 +84,11 @@ export class Host {
   constructor(options: HostOptions) {
     this.options = options
     this.logsRequests = options.log.isLevelEnabled('debug')
+    this.heldBytes = new Shares({
+      max: HELD_BYTES_MAX,
+      alone: HELD_BYTES_ALONE,
+      least: options.bodyBytesMax,
+    })
     this.dropBytesMax = DROP_FACTOR * options.bodyBytesMax
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
   }

@@ -1,6 +1,6 @@
 // Runs in listeners. Installs routes on a uWebSockets.js app, with HEAD, OPTIONS, 405 and 404 beside them.
 import { Exchange, type Step } from './exchange.ts'
-import { optionsLines } from './headers.ts'
+import { headerLines, optionsLines, preflightLines } from './headers.ts'
 import type { Host } from './host.ts'
 import { constantSteps, REPLY_STEPS, stepsOf } from './pipeline.ts'
 import { notFound, Problem } from './problem.ts'
@@ -8,6 +8,10 @@ import type { Method, Route } from './route.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from './uws.ts'
 
 type Handler = (response: HttpResponse, request: HttpRequest) => void
+
+/** What may come back in `Location`: a name that every reader of a URL understands in the same way. */
+const PATH_SEGMENT = /^[\w.~%-]+$/
+const QUERY_UNSAFE = /[^\x21-\x7e]/
 
 const INSTALL_METHOD = { GET: 'get', POST: 'post', PATCH: 'patch', DELETE: 'del' } as const
 
@@ -19,11 +23,13 @@ export function installRoutes<Context>(
 ): void {
   for (const [path, methods] of methodsByPath(routes)) {
     const allow = allowedMethods(methods)
-    app.options(path, handler(host, path, constantSteps(answerOptions(allow))))
+    const options = answerOptions(allow, host.options.allowedHeaders)
+    app.options(path, handler(host, path, constantSteps(options)))
     app.any(path, handler(host, path, constantSteps(refuseMethod(allow))))
+    app.any(`${path}/`, handler(host, path, constantSteps(redirect(options))))
   }
   for (const route of routes) {
-    const serve = handler(host, route.path, stepsOf(route, context))
+    const serve = handler(host, route.path, stepsOf(route, context, host.options.rateLimit))
     app[INSTALL_METHOD[route.method]](route.path, serve)
     if (route.method === 'GET') app.head(route.path, serve)
   }
@@ -52,12 +58,33 @@ function handler(host: Host, pattern: string, steps: readonly Step[]): Handler {
 }
 
 /** Answers OPTIONS: `Allow`, and what a CORS preflight asks for. */
-function answerOptions(allow: string): (exchange: Exchange) => void {
-  const plain = optionsLines(allow, false)
-  const preflight = optionsLines(allow, true)
+function answerOptions(allow: string, allowedHeaders: string): (exchange: Exchange) => void {
+  const plain = optionsLines(allow)
+  const preflight = preflightLines(allow, allowedHeaders)
   return (exchange) => {
     const headers = exchange.head.preflight ? preflight : plain
     exchange.outgoing = { status: 204, headers, body: undefined }
+  }
+}
+
+/**
+ * Redirects to the path without the slash at its end. Browsers follow no redirect of a preflight, so that one gets
+ * the answer of the path; the request behind it is then redirected.
+ */
+function redirect(answerPreflight: (exchange: Exchange) => void): (exchange: Exchange) => void {
+  return (exchange) => {
+    const { head, request } = exchange
+    if (head.preflight && head.method === 'OPTIONS') {
+      answerPreflight(exchange)
+      return
+    }
+    const name = request?.getUrl().split('/').at(-2) ?? ''
+    if (!PATH_SEGMENT.test(name)) throw notFound('path')
+    const query = request?.getQuery() ?? ''
+    if (QUERY_UNSAFE.test(query)) throw notFound('path')
+    // Relative, so that it is right behind a proxy that serves this path under another one, and never names a host.
+    const location = `../${name}${query === '' ? '' : `?${query}`}`
+    exchange.outgoing = { status: 308, headers: headerLines({ location }), body: { location } }
   }
 }
 

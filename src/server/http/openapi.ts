@@ -28,7 +28,7 @@ const ProblemBody = Type.Object(
           pointer: Type.String({ description: 'JSON pointer to the invalid field' }),
           message: Type.String(),
         }),
-        { description: 'Every invalid field' },
+        { description: 'The invalid fields, at most 50', maxItems: 50 },
       ),
     ),
   },
@@ -140,6 +140,7 @@ function problemCodes(route: AnyRoute): ProblemCode[] {
     'unavailable',
   ]
   if (route.auth) codes.push('unauthorized')
+  if (!route.unlimited) codes.push('too_many_requests')
   if (route.auth || route.body) codes.push('overloaded', 'deadline_exceeded')
   if (route.params || route.query || route.body) codes.push('invalid_request')
   if (route.body) {
@@ -149,6 +150,7 @@ function problemCodes(route: AnyRoute): ProblemCode[] {
       'length_required',
       'not_implemented',
       'request_timeout',
+      'too_many_requests',
     )
   }
   return [...new Set(codes)]

@@ -3,9 +3,10 @@ import { checkMediaType, receiveBody } from './body.ts'
 import { decideEnding } from './ending.ts'
 import { type Exchange, type Step, WAITS } from './exchange.ts'
 import { checkHead } from './head.ts'
-import { headerLines } from './headers.ts'
+import { headerLines, NO_STORE } from './headers.ts'
 import { readParams, readQuery } from './parameters.ts'
 import { OVERLOADED } from './problem.ts'
+import type { RateLimit } from './rate-limit.ts'
 import { compress, encode, leaveParser, observe, send } from './reply.ts'
 import type { AnyReply, Priority, Route } from './route.ts'
 
@@ -23,13 +24,17 @@ export const REPLY_STEPS: readonly Step[] = [
  * What happens to a request of `route`, in this order; each step is made once, at the start. What a step throws is
  * translated to a problem, which then passes the steps of a reply.
  */
-export function stepsOf<Context>(route: Route<Context>, context: Context): readonly Step[] {
+export function stepsOf<Context>(
+  route: Route<Context>,
+  context: Context,
+  rateLimit: RateLimit | undefined,
+): readonly Step[] {
   return [
     checkHead,
     // First of all, so that what cannot be done costs next to nothing.
     route.priority ? admit(route.priority) : [],
     // Before the body, so that bytes of a client that we do not know are never held.
-    route.auth ? authenticate : [],
+    ...identify(route, rateLimit),
     route.params ? readParams(route.path, route.params) : [],
     route.query ? readQuery(route.query) : [],
     route.body ? [checkMediaType, receiveBody(route.body)] : [],
@@ -50,6 +55,30 @@ function admit(priority: Priority): Step {
   }
 }
 
+/** Who asks, and whether they may ask so often. */
+function identify(route: Route<never>, limit: RateLimit | undefined): Step[] {
+  if (!limit || route.unlimited) return route.auth ? [authenticate] : []
+  return [route.auth ? countAccount(limit) : countClient(limit)]
+}
+
+/** Makes the step that counts a request for its client. */
+function countClient(limit: RateLimit): Step {
+  return (exchange) => limit.count(exchange, exchange.client)
+}
+
+/** Makes the step that counts a request for its account, or for its client when it has no valid token. */
+function countAccount(limit: RateLimit): Step {
+  return (exchange) => {
+    try {
+      authenticate(exchange)
+    } catch (refusal) {
+      limit.count(exchange, exchange.client)
+      throw refusal
+    }
+    limit.count(exchange, exchange.caller ?? exchange.client)
+  }
+}
+
 function authenticate(exchange: Exchange): void {
   const { host, head } = exchange
   exchange.caller = host.options.authenticate(head.authorization)
@@ -57,7 +86,7 @@ function authenticate(exchange: Exchange): void {
 
 /** Makes the step that runs the handler and takes its reply. */
 function handle<Context>(route: Route<Context>, context: Context): Step {
-  const constantLines = headerLines(route.headers ?? {})
+  const constantLines = (route.auth ? NO_STORE : '') + headerLines(route.headers ?? {})
   const take = (exchange: Exchange, { status, headers, body }: AnyReply) => {
     const lines = headers ? constantLines + headerLines(headers) : constantLines
     exchange.outgoing = { status, headers: lines, body }

@@ -5,7 +5,7 @@ export const PROBLEMS = {
   invalid_request: {
     status: 400,
     reason: 'Bad Request',
-    about: 'The request is not valid; `errors` lists every invalid field',
+    about: 'The request is not valid; `errors` lists the invalid fields, at most 50',
   },
   unauthorized: {
     status: 401,
@@ -42,6 +42,11 @@ export const PROBLEMS = {
     status: 415,
     reason: 'Unsupported Media Type',
     about: 'The body is not JSON in UTF-8, or is encoded',
+  },
+  too_many_requests: {
+    status: 429,
+    reason: 'Too Many Requests',
+    about: 'Too many requests from this client or for this account; see `Retry-After`',
   },
   headers_too_large: {
     status: 431,
@@ -140,3 +145,10 @@ export function shed(
 
 /** Made once: under overload there are thousands a second. */
 export const OVERLOADED = shed('overloaded', 'Too many requests are waiting, try again later')
+
+/** For a client that has its share of something scarce. Made once, like the other. */
+export const TOO_MANY_REQUESTS = new Problem(
+  'too_many_requests',
+  'This client has too many requests waiting, try again later',
+  { headers: { 'retry-after': '1' } },
+)

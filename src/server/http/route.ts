@@ -95,6 +95,8 @@ interface Declaration<
   auth: Auth
   /** Absent on routes that are always served, whatever the load. */
   priority?: Priority
+  /** True on routes that load balancers ask, however often. */
+  unlimited?: true
   params?: Params
   query?: Query
   body?: Body
@@ -118,6 +120,7 @@ export interface Route<Context> {
   readonly tag: string
   readonly auth: boolean
   readonly priority?: Priority
+  readonly unlimited?: true
   readonly params?: TObject
   readonly query?: TObject
   readonly body?: TObject

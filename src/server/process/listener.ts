@@ -7,15 +7,19 @@ import { Readiness } from '../api/readiness.ts'
 import { DOCUMENT_INFO, routes } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import type { Secret } from '../config/secret.ts'
+import { Clients } from '../http/client.ts'
 import {
   boundConnections,
   type ConnectionCount,
   type ConnectionLimit,
+  type ConnectionRules,
   countConnections,
 } from '../http/connections.ts'
+import { allowedHeadersValue } from '../http/headers.ts'
 import { Host } from '../http/host.ts'
 import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
+import { RateLimit } from '../http/rate-limit.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
 import { VERSION } from '../root.ts'
@@ -75,7 +79,7 @@ export async function startListener(
   })
   const host = createHost(config, lifecycle, context)
   const app = uws.App()
-  const connections = countConnections(app, boundConnections(connectionLimit(config), log), log)
+  const connections = countConnections(app, connectionRules(config, host.options.clients, log), log)
   installRoutes(app, host, routes, context)
   const usable = Promise.withResolvers<void>()
   const open = async () => {
@@ -124,7 +128,21 @@ function contextOptions(config: Config, secret: Secret): ContextOptions {
       callsMax: config.DB_QUEUE,
     },
     passwords: { threads: config.PASSWORD_THREADS, queueMax: config.PASSWORD_QUEUE },
-    tokens: { secret: secret.reveal(), lifetimeHours: config.JWT_EXPIRATION_HOURS },
+    tokens: {
+      secret: secret.reveal(),
+      previousSecret: config.JWT_SECRET_PREVIOUS?.reveal(),
+      lifetimeHours: config.JWT_EXPIRATION_HOURS,
+    },
+    loginLimits: config.LOGIN_LIMITS,
+  }
+}
+
+function connectionRules(config: Config, clients: Clients, log: Logger): ConnectionRules {
+  return {
+    max: boundConnections(connectionLimit(config), log),
+    perClient: config.MAX_CONNECTIONS_PER_CLIENT,
+    port: config.SERVER_PORT,
+    clients,
   }
 }
 
@@ -140,6 +158,9 @@ function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }
     log,
     lifecycle,
     allowedOrigins: config.CORS_ORIGINS,
+    allowedHeaders: allowedHeadersValue(config.CORS_ORIGINS, config.CORS_HEADERS),
+    rateLimit: config.RATE_LIMIT && new RateLimit(config.RATE_LIMIT),
+    clients: new Clients(config.TRUSTED_PROXIES ?? []),
     bodyBytesMax: config.MAX_BODY_BYTES,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     authenticate: (authorization) => tokens.verify(authorization),

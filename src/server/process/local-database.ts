@@ -1,9 +1,11 @@
 // Runs in the process that the user started, when no DATABASE_URL is set. The PostgreSQL that a newcomer gets.
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, realpath, rename } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readAddress } from '../../db/address.ts'
 import { startEmbedded } from '../../db/local/postgres.ts'
+import { openOwnFolder, openWithoutLink, readPrivate } from '../../db/local/private-files.ts'
 import type { Config } from '../config/config.ts'
 import type { DatabaseUrl } from '../config/kinds.ts'
 import { Secret } from '../config/secret.ts'
@@ -26,8 +28,7 @@ export async function startLocalDatabase(
   log: Logger,
   signal: AbortSignal,
 ): Promise<LocalDatabase> {
-  const folder = config.DATA_DIR
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const folder = await openOwnFolder(config.DATA_DIR)
   await claimFolder(folder)
   const secret = config.JWT_SECRET ?? (await keepSecret(folder))
   const postgres = await startEmbedded({
@@ -54,11 +55,10 @@ export async function startLocalDatabase(
   }
 }
 
+/** @param folder its real path, so that every name of it makes the same claim */
 async function claimFolder(folder: string): Promise<void> {
   try {
-    const name = createHash('sha256')
-      .update(await realpath(folder))
-      .digest('base64url')
+    const name = createHash('sha256').update(folder).digest('base64url')
     await claim(`folder/${name}`)
   } catch (error) {
     if (!isTaken(error)) throw error
@@ -72,31 +72,28 @@ async function claimFolder(folder: string): Promise<void> {
 /** The secret of the folder, made on first use. It is written to a draft and renamed, so that it is whole or absent. */
 async function keepSecret(folder: string): Promise<Secret> {
   const path = join(folder, SECRET_FILE)
-  const text = (await readKept(path)) ?? (await makeSecret(path))
+  const text = (await readPrivate(path))?.trim() ?? (await makeSecret(path))
   const { expected, parse } = SETTINGS.JWT_SECRET.kind
   const parsed = parse(text)
   if (!parsed) throw new Error(`Cannot use "${path}": expected ${expected}; fix: delete it`)
   return parsed.value
 }
 
-async function readKept(path: string): Promise<string | undefined> {
-  try {
-    return (await readFile(path, 'utf8')).trim()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    return undefined
-  }
-}
-
 async function makeSecret(path: string): Promise<string> {
   const secret = randomBytes(SECRET_BYTES).toString('base64url')
-  const file = await open(`${path}.draft`, 'w', 0o600)
+  const draft = `${path}.draft`
+  // One that a killed start has left.
+  await rm(draft, { force: true })
+  const file = await openWithoutLink(
+    draft,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
+  )
   try {
     await file.writeFile(`${secret}\n`)
     await file.sync()
   } finally {
     await file.close()
   }
-  await rename(`${path}.draft`, path)
+  await rename(draft, path)
   return secret
 }

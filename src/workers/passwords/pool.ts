@@ -4,6 +4,7 @@ import { extname } from 'node:path'
 import type { Piscina } from 'piscina'
 import type { PasswordTask } from '../messages.ts'
 import { PASSWORD_COSTS } from './costs.ts'
+import { type Member, Turns } from './turns.ts'
 
 /** Costs of new hashes, as they are written in a PHC string. */
 const CURRENT_COSTS = `m=${PASSWORD_COSTS.memoryCost},t=${PASSWORD_COSTS.timeCost},p=${PASSWORD_COSTS.parallelism}`
@@ -24,6 +25,11 @@ export class PasswordPoolFullError extends Error {
   override readonly name = 'PasswordPoolFullError'
 }
 
+/** Thrown when no more passwords may wait, and no client has more of them waiting than this one's. */
+export class PasswordShareError extends Error {
+  override readonly name = 'PasswordShareError'
+}
+
 /** Thrown when the turn of a password comes and nobody waits for it any more. */
 export class CallOverError extends Error {
   override readonly name = 'CallOverError'
@@ -31,6 +37,8 @@ export class CallOverError extends Error {
 
 /** Who waits for a hash, and for how long. */
 export interface Call {
+  /** Whose turn it uses. */
+  readonly client: string
   /** By `performance.now()`. */
   readonly deadlineMs: number
   /** True once nobody waits. */
@@ -39,7 +47,10 @@ export interface Call {
 
 export interface PasswordPoolOptions {
   threads: number
-  /** Passwords that may wait for a thread; one more throws `PasswordPoolFullError`, as does one that would wait in vain. */
+  /**
+   * Passwords that may wait for a thread. One more throws `PasswordPoolFullError`, as does one that would wait in vain; when
+   * one client has most of them waiting, it is that client's latest that throws `PasswordShareError`.
+   */
   queueMax: number
   onError: (error: Error) => void
 }
@@ -47,12 +58,14 @@ export interface PasswordPoolOptions {
 export interface PasswordPool {
   /** A PHC string with a new salt. */
   hash(call: Call, password: string): Promise<string>
+  /** The same, but `undefined` for one of the most common passwords. */
+  hashUncommon(call: Call, password: string): Promise<string | undefined>
   /** False also for an unknown account (`hash` undefined), after the same work. */
   verify(call: Call, password: string, hash: string | undefined): Promise<boolean>
   close(): Promise<void>
 }
 
-interface Waiting {
+interface Waiting extends Member {
   call: Call
   task: PasswordTask
   resolve: (result: unknown) => void
@@ -62,7 +75,7 @@ interface Waiting {
 /** Makes the pool. Threads start with the first password and end when idle: each costs about 10 MB. */
 export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   const decoy = makeDecoy()
-  const waiting: Waiting[] = []
+  const waiting = new Turns<Waiting>()
   let threads: Promise<Piscina> | undefined
   let running = 0
   /** What a password takes, in milliseconds. */
@@ -74,12 +87,14 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
    */
   function run(call: Call, task: PasswordTask): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      if (waiting.length >= options.queueMax) throw new PasswordPoolFullError('Hash queue is full')
-      const expectedMs = (averageMs * (waiting.length + running + 1)) / options.threads
+      const kind = task.type === 'verify' ? 'login' : 'registration'
+      const next = { client: call.client, kind, call, task, resolve, reject } as const
+      const expectedMs = (averageMs * (waiting.turnsBefore(next) + running + 1)) / options.threads
       if (performance.now() + expectedMs > call.deadlineMs && running > 0) {
         throw new PasswordPoolFullError('Its turn would come after its deadline')
       }
-      waiting.push({ call, task, resolve, reject })
+      if (waiting.size >= options.queueMax) makeRoom(waiting, next)
+      waiting.push(next)
       startWaiting()
     })
   }
@@ -123,9 +138,23 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
 
   return {
     hash: async (call, password) => String(await run(call, { type: 'hash', password })),
+    hashUncommon: (call, password) =>
+      run(call, { type: 'hash-uncommon', password }) as Promise<string | undefined>,
     verify,
     close: async () => (await threads)?.close({ force: true }),
   }
+}
+
+/** Refuses a password that waits, in favour of the next one; or throws because the next one has no better claim. */
+function makeRoom(waiting: Turns<Waiting>, next: Waiting): void {
+  const displaced = waiting.displace(next)
+  const refused = displaced ?? next
+  const error =
+    waiting.count(refused.client) > 0
+      ? new PasswordShareError('Its client has its share of the hash queue')
+      : new PasswordPoolFullError('Hash queue is full')
+  if (!displaced) throw error
+  displaced.reject(error)
 }
 
 async function openThreads({ threads, onError }: PasswordPoolOptions): Promise<Piscina> {

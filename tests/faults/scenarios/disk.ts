@@ -1,12 +1,6 @@
 // The disk that holds the tasks is full for some seconds. Needs the right to mount.
-import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { mkdtemp, open, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { chown, stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { own, unprivilegedIdentity } from '../../../src/db/local/binaries.ts'
 import { createClient } from '../../support/client.ts'
 import { describeAnswers } from '../ledger.ts'
 import {
@@ -21,9 +15,9 @@ import {
   timeFigure,
   truthFigures,
 } from '../scenario.ts'
+import { canMount, openSmallDisk, type SmallDisk } from '../small-disk.ts'
 import { registerAll, startTraffic } from '../traffic.ts'
 
-const run = promisify(execFile)
 const RATE_PER_SECOND = 150
 const ACCOUNTS = 6
 const DISK_MB = 48
@@ -37,35 +31,27 @@ export const disk: Scenario = {
   run: fillDisk,
 }
 
-/** Whether this process has CAP_SYS_ADMIN, number 21 in capabilities(7). */
-function canMount(): boolean {
-  const [, capabilities = '0'] =
-    /CapEff:\s+(\w+)/.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
-  return ((BigInt(`0x${capabilities}`) >> 21n) & 1n) === 1n
-}
-
 async function fillDisk(stage: Stage): Promise<Outcome> {
-  const folder = await mkdtemp(join(tmpdir(), 'taskapi-disk-'))
-  await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m`, 'tmpfs', folder])
+  const small = await openSmallDisk(DISK_MB)
   const service = await startNode(stage, { LISTENERS: '2' })
   try {
-    await own(folder, await unprivilegedIdentity())
-    await stage.server.query(`create tablespace small location '${folder}'`)
+    const { uid, gid } = await stat(stage.server.dataFolder)
+    await chown(small.folder, uid, gid)
+    await stage.server.query(`create tablespace small location '${small.folder}'`)
     await moveTasks(stage, 'small')
-    return await measure(stage, service, join(folder, 'filler'))
+    return await measure(stage, service, small)
   } finally {
     await service.stop()
     await moveTasks(stage, 'pg_default')
     await stage.server.query('drop tablespace small')
-    await run('umount', [folder])
-    await rm(folder, { recursive: true })
+    await small.close()
   }
 }
 
 async function measure(
   stage: Stage,
   service: Awaited<ReturnType<typeof startNode>>,
-  filler: string,
+  small: SmallDisk,
 ): Promise<Outcome> {
   const traffic = await startTraffic(service.url, ACCOUNTS, { ratePerSecond: RATE_PER_SECOND })
   const { report } = traffic
@@ -79,7 +65,7 @@ async function measure(
   const found = { asked: 0, refused: 0, recoveryMs: 0 }
   for (let round = 0; round < rounds; round += 1) {
     await delay(500)
-    await fill(filler)
+    await small.fill()
     for (let count = 0; count < 100; count += 1) {
       const read = await client.get(`/api/v1/tasks/${body.id}`, { token })
       if (read.status !== 200) reads.push(`${read.status} ${JSON.stringify(read.body)}`)
@@ -91,7 +77,7 @@ async function measure(
       else if (write.status !== 201) writes.push(`${write.status} ${JSON.stringify(write.body)}`)
       await delay(20)
     }
-    await rm(filler)
+    await small.clear()
     const recovery = await measureRecovery(report, performance.now(), RATE_PER_SECOND)
     found.recoveryMs = Math.max(found.recoveryMs, recovery)
     stage.note(`${round + 1} of ${rounds}, ${JSON.stringify(found)}`)
@@ -118,22 +104,5 @@ async function moveTasks({ server }: Stage, tablespace: string): Promise<void> {
   await server.query(`alter table tasks set tablespace ${tablespace}`)
   for (const { indexname } of await server.query<{ indexname: string }>(INDEXES)) {
     await server.query(`alter index ${indexname} set tablespace ${tablespace}`)
-  }
-}
-
-/** Writes until there is no room. */
-async function fill(path: string): Promise<void> {
-  const file = await open(path, 'w')
-  try {
-    for (let size = 1 << 20; size >= 4096; ) {
-      try {
-        await file.write(Buffer.alloc(size))
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
-        size /= 2
-      }
-    }
-  } finally {
-    await file.close()
   }
 }
