@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import * as Type from '@sinclair/typebox'
 import { pino } from 'pino'
-import { Clients, Clients } from '../../src/server/http/client.ts'
+import { Clients } from '../../src/server/http/client.ts'
 import { Host } from '../../src/server/http/host.ts'
 import { installRoutes } from '../../src/server/http/install.ts'
 import { Lifecycle } from '../../src/server/http/lifecycle.ts'
@@ -113,9 +113,6 @@ export async function startEdge(): Promise<Edge> {
     log: pino({ level: 'warn' }, { write: (line: string) => log.push(JSON.parse(line)) }),
     lifecycle,
     allowedOrigins: undefined,
-    allowedHeaders: '*',
-    rateLimit: undefined,
-    clients: new Clients([]),
     allowedHeaders: '*',
     rateLimit: undefined,
     clients: new Clients([]),
