@@ -101,7 +101,7 @@ function captureHeader(name: string, value: string): void {
       current.contentType = value
       break
     case 'content-encoding':
-      current.contentEncoding = value
+      current.contentEncoding = joined(current.contentEncoding, value)
       break
     case 'content-length':
       readLength(value)

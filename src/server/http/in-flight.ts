@@ -45,8 +45,13 @@ export class InFlight<T extends Member<T>> {
     this.#size -= 1
   }
 
-  /** Gives each member that is past its deadline to `end`, which must delete it. */
+  /** Gives each member that is past its deadline to `end`, which deletes it now or soon. */
   expire(nowMs: number, end: (member: T) => void): void {
-    while (this.#first && this.#first.deadlineMs < nowMs) end(this.#first)
+    let member = this.#first
+    while (member && member.deadlineMs < nowMs) {
+      const { next } = member
+      end(member)
+      member = next
+    }
   }
 }

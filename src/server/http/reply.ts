@@ -40,13 +40,13 @@ export function compress(exchange: Exchange): typeof WAITS | void {
 }
 
 /**
- * Waits, where it matters, until the parser is done with this request: behind an answer that ends its connection, it would
- * serve what else it has read from it (uWebSockets #1936), and an answer without a body is written correctly only outside
- * the handler's own call (uWebSockets #1855).
+ * Waits, where it matters, until the parser is done with what it has read. Behind an answer that ends its connection, it
+ * would serve the rest (uWebSockets #1936); a promise that is settled already comes back while it still does. And an answer
+ * without a body is written correctly only outside the handler's own call (uWebSockets #1855).
  */
 export function leaveParser(exchange: Exchange): typeof WAITS | void {
   const { parsing, ending, headOnly, payload, request } = exchange
-  if (!parsing || (ending === undefined && !headOnly && payload !== undefined)) return undefined
+  if (ending === undefined && (!parsing || (!headOnly && payload !== undefined))) return undefined
   if (ending === 'ours' && request) exchange.listen()
   setImmediate(() => exchange.resume())
   return WAITS
