@@ -90,6 +90,7 @@ export const heads: readonly Case[] = [
     why: 'RFC 9112, 5; for uWebSockets.js the head ends there',
     bytes: get(': value') + own('GET', '/api/v1/tasks'),
     expect: [200, 400],
+    following: [{ method: 'GET', expect: [200, 'none'] }],
   },
   { name: 'no colon', why: 'RFC 9112, 5', bytes: get('X-Other'), expect: 400 },
   { name: 'a NUL in a value', why: 'RFC 9110, 5.5', bytes: get('X-Other: a\0b'), expect: 400 },
