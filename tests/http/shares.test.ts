@@ -46,6 +46,19 @@ function connectMany(port: number, client: number, count: number): Promise<Socke
   return Promise.all(Array.from({ length: count }, () => connectFrom(port, client)))
 }
 
+/** Connections that are all taken, as soon as those of earlier tests have ended. */
+async function occupy(port: number, client: number, count: number): Promise<Socket[]> {
+  let sockets: Socket[] = []
+  await eventually(`${count} connections to be taken`, async () => {
+    sockets = await connectMany(port, client, count)
+    await delay(50)
+    if (open(sockets).length === count) return true
+    for (const socket of sockets) socket.destroy()
+    return false
+  })
+  return sockets
+}
+
 function open(sockets: Socket[]): Socket[] {
   return sockets.filter((socket) => !socket.destroyed && socket.readyState === 'open')
 }
@@ -116,14 +129,7 @@ describe('connections', () => {
   })
 
   test('a trusted proxy may have all connections', async () => {
-    // Connections of the test before may still be there.
-    await eventually('all connections to be taken', async () => {
-      const proxied = await connectMany(service.port, 9, MAX)
-      await delay(50)
-      const all = open(proxied).length === MAX
-      for (const socket of proxied) socket.destroy()
-      return all
-    })
+    for (const socket of await occupy(service.port, 9, MAX)) socket.destroy()
   })
 
   test.each<[string, (socket: Socket) => void]>([
@@ -143,18 +149,13 @@ describe('connections', () => {
     'connections that %s are counted no more',
     async (_, end) => {
       // While these are open, another client may have nine.
-      const others = await connectMany(service.port, newClient(), share - 2)
+      const others = await occupy(service.port, newClient(), share - 2)
       const client = newClient()
       for (let round = 0; round < 6; round += 1) {
         for (const socket of others) socket.write(HEALTH)
-        await eventually('five connections to be taken', async () => {
-          const sockets = await connectMany(service.port, client, 5)
-          await delay(50)
-          const all = open(sockets).length === 5
-          for (const socket of sockets) end(socket)
-          await eventually('the connections to end', () => open(sockets).length === 0)
-          return all
-        })
+        const sockets = await occupy(service.port, client, 5)
+        for (const socket of sockets) end(socket)
+        await eventually('the connections to end', () => open(sockets).length === 0)
       }
       expect(open(others)).toHaveLength(share - 2)
       for (const socket of others) socket.destroy()
@@ -164,20 +165,24 @@ describe('connections', () => {
 
   test('connections that time out are counted no more', async () => {
     const client = newClient()
-    const sockets = await connectMany(service.port, client, share - 2)
+    const sockets = await occupy(service.port, client, share - 2)
     for (const socket of sockets.slice(0, 3)) socket.write('GET /health HT')
     for (const socket of sockets.slice(3, 6)) socket.write(HEALTH)
     await eventually('them to end', () => open(sockets).length === 0, 20_000)
-    const others = await connectMany(service.port, newClient(), share - 2)
-    await eventually('five connections to be taken', async () => {
-      const again = await connectMany(service.port, client, 5)
-      await delay(50)
-      const all = open(again).length === 5
-      for (const socket of again) socket.destroy()
-      return all
-    })
+    const others = await occupy(service.port, newClient(), share - 2)
+    const again = await occupy(service.port, client, 5)
+    for (const socket of again) socket.destroy()
     for (const socket of others) socket.destroy()
   }, 60_000)
+
+  test('connections that are reset before they are accepted do no harm', async () => {
+    const { child, port } = service
+    child.kill('SIGSTOP')
+    const sockets = await connectMany(port, newClient(), 8)
+    for (const socket of sockets) socket.resetAndDestroy()
+    child.kill('SIGCONT')
+    expect(await ask(port, newClient())).toBe(200)
+  })
 })
 
 function after(socket: Socket, bytes: string, then: () => void): void {

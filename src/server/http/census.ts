@@ -2,9 +2,10 @@
 import type { Logger } from '../observe/log.ts'
 import { isFair, type ShareLimits } from './shares.ts'
 
-/** Least time between two counts, and its multiple of the time that the last one took. */
-const REST_MS_MIN = 500
+/** Time between two counts: a multiple of what the last one took, within bounds. */
 const REST_FACTOR = 5
+const REST_MS_MIN = 500
+const REST_MS_MAX = 2000
 
 /**
  * Learns of each connection that is opened, but not whose connection has ended: so its numbers are too high more and more,
@@ -79,6 +80,7 @@ export class Census {
     }
     this.#sinceCount = undefined
     const now = performance.now()
-    this.#restsUntilMs = now + Math.max(REST_MS_MIN, REST_FACTOR * (now - startedAtMs))
+    const restMs = Math.max(REST_FACTOR * (now - startedAtMs), REST_MS_MIN)
+    this.#restsUntilMs = now + Math.min(restMs, REST_MS_MAX)
   }
 }

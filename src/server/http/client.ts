@@ -23,8 +23,9 @@ export interface ProxyHeaders {
   readonly forwardedFor: string
 }
 
-/** What a client is counted by: its IPv4 address, or the /64 of its IPv6 address. */
+/** What a client is counted by: its IPv4 address, or the /64 of its IPv6 address; empty without an address. */
 export function clientKey(bytes: Uint8Array): string {
+  if (bytes.length === 0) return ''
   if (bytes.length === 4) return bytes.join('.')
   if (bytes.subarray(0, 12).join() === MAPPED_PREFIX) return bytes.subarray(12).join('.')
   const prefix = [...bytes.subarray(0, IPV6_PREFIX_BYTES)]
@@ -43,7 +44,6 @@ export class Clients {
   /** What the client of a request is counted by; empty when the connection has no address any more. */
   of(response: HttpResponse, headers: ProxyHeaders): string {
     const peer = new Uint8Array(response.getRemoteAddress())
-    if (peer.length === 0) return ''
     if (!this.isProxy(peer)) return clientKey(peer)
     // uWebSockets.js takes the header of the PROXY protocol from anyone, so only here it says something.
     const relayed = new Uint8Array(response.getProxiedRemoteAddress())
@@ -58,7 +58,7 @@ export class Clients {
 
   /** Whether an address, in the order of the network, is that of a trusted proxy. */
   isProxy(bytes: Uint8Array): boolean {
-    if (this.#proxies.length === 0) return false
+    if (this.#proxies.length === 0 || bytes.length === 0) return false
     return this.#trusts(ipaddr.process(ipaddr.fromByteArray([...bytes]).toString()))
   }
 

@@ -78,7 +78,8 @@ export function countConnections(
     const peer = new Uint8Array(response.getRemoteAddress())
     if (alone === max || clients.isProxy(peer)) return
     const client = clientKey(peer)
-    if (census.admit(client, count.open)) return
+    // Without an address it was reset before it was accepted, and is about to end.
+    if (client === '' || census.admit(client, count.open)) return
     refusals.add('', (repeats) => log.warn({ client, repeats }, REFUSED))
     response.close()
   })

@@ -5,24 +5,26 @@ import { readFile } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { clientKey } from './client.ts'
 
-/** Steps between two turns of the event loop: requests must not wait for the count. */
-const STEPS_PER_TURN = 64
+/** Work between two turns of the event loop, a millisecond or so: requests must not wait for the count. */
+const LINKS_PER_TURN = 64
+const ROWS_PER_TURN = 1024
 const LISTENING = '0A'
 const WORD_DIGITS = 8
 const BYTE_DIGITS = 2
 
 /**
- * Counts the connections of this process on a port, by client. Only those that were open at the call; the first look at
- * the descriptors is synchronous. Linux only: rejects elsewhere.
+ * Counts the connections of this process on a port, by client: those that were open at the call, and the few that get
+ * the descriptor of one that ends meanwhile. Linux only: rejects elsewhere.
  */
 export async function countPeers(port: number): Promise<Map<string, number>> {
   const own = await inodesOf(readdirSync('/proc/self/fd'))
   const counts = new Map<string, number>()
+  const portDigits = `:${port.toString(16).toUpperCase().padStart(4, '0')} `
   for (const table of ['tcp', 'tcp6']) {
     const rows = (await readTable(table)).split('\n')
     for (const [index, row] of rows.entries()) {
-      if (index % STEPS_PER_TURN === 0) await nextTurn()
-      const client = readRow(row, port, own)
+      if (index % ROWS_PER_TURN === 0) await nextTurn()
+      const client = row.includes(portDigits) ? readRow(row, portDigits, own) : undefined
       if (client !== undefined) counts.set(client, (counts.get(client) ?? 0) + 1)
     }
   }
@@ -33,7 +35,7 @@ export async function countPeers(port: number): Promise<Map<string, number>> {
 async function inodesOf(descriptors: readonly string[]): Promise<Set<string>> {
   const inodes = new Set<string>()
   for (const [index, descriptor] of descriptors.entries()) {
-    if (index % STEPS_PER_TURN === 0) await nextTurn()
+    if (index % LINKS_PER_TURN === 0) await nextTurn()
     const [, inode] = /^socket:\[(\d+)\]$/.exec(readLink(descriptor)) ?? []
     if (inode !== undefined) inodes.add(inode)
   }
@@ -60,10 +62,10 @@ async function readTable(name: string): Promise<string> {
 }
 
 /** The client of a row of the table, when it is one of our connections. */
-function readRow(row: string, port: number, own: ReadonlySet<string>): string | undefined {
+function readRow(row: string, portDigits: string, own: ReadonlySet<string>): string | undefined {
   const [, local, remote, state, , , , , , inode] = row.trim().split(/\s+/, 10)
   if (!local || !remote || !inode || state === LISTENING || !own.has(inode)) return undefined
-  if (Number.parseInt(local.split(':')[1] ?? '', 16) !== port) return undefined
+  if (!`${local} `.endsWith(portDigits)) return undefined
   return clientKey(bytesOf(remote.split(':')[0] ?? ''))
 }
 
