@@ -106,6 +106,16 @@ describe('a body in chunks', () => {
     expect(sent).toBeLessThan(40 * BODY_BYTES_MAX)
   })
 
+  test('does nothing when something is behind it', async () => {
+    const whole = `${post('Transfer-Encoding: chunked') + chunk(JSON_BODY)}0\r\n`
+    for (const behind of [`\r\n${HIDDEN}`, 'A: b\r\n\r\n']) {
+      const { closed } = await exchange([whole + behind])
+      expect(closed).toBe(true)
+    }
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS))
+    expect(edge.state.writes).toEqual([])
+  })
+
   test('that stops is 408', async () => {
     const wire = await openWire(edge.port)
     wire.send(post('Transfer-Encoding: chunked') + chunk('{"title"'))

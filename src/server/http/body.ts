@@ -48,7 +48,9 @@ export function receiveBody(schema: TObject): Step {
       exchange.fail(error)
       return
     }
-    exchange.resume()
+    // Whatever is behind chunks ends the connection, and then what they asked for must not have happened.
+    if (exchange.head.chunked) setImmediate(() => exchange.resume())
+    else exchange.resume()
   }
   return (exchange) => {
     const { head, host } = exchange

@@ -1,4 +1,4 @@
-// Runs in listeners. One request and its answer: the one file that holds a response of uWebSockets.js.
+// Runs in listeners. One request and its answer, on a response of uWebSockets.js.
 //
 // What it guarantees: each request is answered exactly once, or was aborted by its client; nothing that a step throws
 // reaches C++; no response is touched after its end; nothing waits without a deadline, neither for an answer nor for its
