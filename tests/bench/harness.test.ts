@@ -54,7 +54,7 @@ function expectAbout(foundUs: number, trueMs: number): void {
   expect(Math.abs(foundUs - trueMs * 1000)).toBeLessThanOrEqual(tolerance)
 }
 
-test('the open loop is right about a known delay: p50 and p99', { retry: 2 }, async () => {
+test('the open loop is right about a known delay: p50 and p99', { retry: 5 }, async () => {
   const behaviour = { delayMs: 20, slowEvery: 50, slowMs: 100 }
   const { latency, errors } = await withKnownServer(behaviour, (url) =>
     OpenLoop.run({ ...load(url), requestsPerSecond: 500, durationSeconds: 4 }),
@@ -66,7 +66,7 @@ test('the open loop is right about a known delay: p50 and p99', { retry: 2 }, as
   expectAbout(latency.p99_us, 100)
 })
 
-test('the open loop does not hide a stall, as a closed loop does', { retry: 2 }, async () => {
+test('the open loop does not hide a stall, as a closed loop does', { retry: 5 }, async () => {
   const behaviour = { delayMs: 2, stallAtMs: 1500, stallMs: 1000 }
   const open = await withKnownServer(behaviour, (url) =>
     OpenLoop.run({ ...load(url), requestsPerSecond: 400, durationSeconds: 5 }),
@@ -85,7 +85,7 @@ test('the open loop does not hide a stall, as a closed loop does', { retry: 2 },
   expect(closed.latency.p99_us).toBeLessThan(100_000)
 })
 
-test('the closed loop is right about a known delay, in microseconds', { retry: 2 }, async () => {
+test('the closed loop is right about a known delay, in microseconds', { retry: 5 }, async () => {
   const closed = await withKnownServer({ delayMs: 20 }, (url) =>
     runClosedLoop({ ...load(url), connections: 10, durationSeconds: 2 }),
   )
@@ -95,7 +95,7 @@ test('the closed loop is right about a known delay, in microseconds', { retry: 2
   expect(closed.requests_per_second).toBeLessThanOrEqual(500)
 })
 
-test('the saturating loop counts and times each request right', { retry: 2 }, async () => {
+test('the saturating loop counts and times each request right', { retry: 5 }, async () => {
   const closed = await withKnownServer({ delayMs: 20, slowEvery: 50, slowMs: 100 }, (url) =>
     SaturatingLoop.run({ ...load(url), connections: 10, durationSeconds: 2 }),
   )
@@ -107,7 +107,7 @@ test('the saturating loop counts and times each request right', { retry: 2 }, as
   expect(closed.requests_per_second).toBeLessThanOrEqual(463 * 1.02)
 })
 
-test('the saturating loop asks faster than autocannon, for less CPU', { retry: 2 }, async () => {
+test('the saturating loop asks faster than autocannon, for less CPU', { retry: 5 }, async () => {
   await withKnownServer({ delayMs: 0 }, async (url) => {
     const usual = await runClosedLoop({ ...load(url), connections: 8, durationSeconds: 1 })
     const raw = await SaturatingLoop.run({ ...load(url), connections: 8, durationSeconds: 1 })
