@@ -83,7 +83,11 @@ async function overloadService(stage: Stage): Promise<Outcome> {
   await stage.server.query(insertUsers(1, users))
   await stage.server.query(insertTasks([1, users], [1, tasksPerUser]))
   await stage.server.query('vacuum analyze')
-  const service = await startNode(stage, { JWT_SECRET, MAX_CONNECTIONS: '20000' })
+  const service = await startNode(stage, {
+    JWT_SECRET,
+    MAX_CONNECTIONS: '20000',
+    MAX_CONNECTIONS_PER_CLIENT: '20000',
+  })
   const { token } = seedUser(1, [])
   const witness = startWitness(service.url, token)
   try {
