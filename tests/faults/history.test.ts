@@ -1,7 +1,7 @@
 // The check of histories itself: it accepts what an order explains, and refuses what none does.
 import { expect, test } from 'vitest'
+import { seededRandom } from '../../bench/load/scenario.ts'
 import { findViolation, type Operation } from './history.ts'
-import { createRandom } from './random.ts'
 
 function write(value: string, startedAt: number, endedAt: number): Operation {
   return { kind: 'write', value, startedAt, endedAt }
@@ -63,7 +63,7 @@ test.each<[string, Operation[]]>([
 })
 
 test('accepts every history of a real register, and refuses it once a read is swapped for a stale one', () => {
-  const random = createRandom(1)
+  const random = seededRandom(1)
   for (let round = 0; round < 200; round += 1) {
     const operations: Operation[] = [first]
     let value = 'first'

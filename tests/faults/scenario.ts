@@ -51,6 +51,12 @@ export const REQUEST_TIMEOUT_MS = 1500
 /** How much later than its deadline a request may be answered or closed. */
 const GRACE_MS = 100
 export const ANSWER_MS_MAX = REQUEST_TIMEOUT_MS + GRACE_MS
+/** The defaults of one listener, for scenarios that do not want the deadlines of the others. */
+export const DEFAULTS = {
+  LISTENERS: '1',
+  REQUEST_TIMEOUT_MS: '10000',
+  DB_STATEMENT_TIMEOUT_MS: '5000',
+} as const
 const RECOVERY_WAIT_MS = 15_000
 const EXAMPLES_MAX = 5
 

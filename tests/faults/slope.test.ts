@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createRandom } from './random.ts'
+import { seededRandom } from '../../bench/load/scenario.ts'
 import { blockMeans, medianOf, type Sample, slopeOf, splitInto } from './slope.ts'
 
 const COUNT = 40
@@ -21,7 +21,7 @@ test('the example of Sen (1968) has the slope 4, and its interval leaves out thr
 })
 
 test('noise has no slope, and a slope that noise hides from the eye is found', () => {
-  const random = createRandom(1)
+  const random = seededRandom(1)
   const noise = series(() => 100 * random())
   expect(slopeOf(noise).lower).toBeLessThan(0)
   expect(slopeOf(noise).upper).toBeGreaterThan(0)

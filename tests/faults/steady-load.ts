@@ -1,9 +1,9 @@
 // Runs in a thread of its own. An open loop over kept connections that costs little: it looks at nothing but statuses.
 import { createHistogram, record } from '../../bench/load/latency.ts'
 import type { SeedUser } from '../../bench/load/scenario.ts'
+import { seededRandom } from '../../bench/load/scenario.ts'
 import { Connection } from '../../bench/load/sender.ts'
 import { mixed } from '../../bench/scenarios/mixed.ts'
-import { createRandom } from './random.ts'
 import { countStatus, createTally, type Tally } from './tally.ts'
 
 export interface SteadyLoadOptions {
@@ -44,7 +44,7 @@ export class SteadyLoad {
   constructor(options: SteadyLoadOptions) {
     this.#options = options
     this.ratePerSecond = options.ratePerSecond
-    this.#random = createRandom(options.seed)
+    this.#random = seededRandom(options.seed)
     for (let count = 0; count < options.connections; count += 1) void this.#open()
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
   }

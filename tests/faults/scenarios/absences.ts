@@ -1,8 +1,8 @@
 // The database goes away for seconds, again and again, while what it answers last is lost.
 import { setTimeout as delay } from 'node:timers/promises'
+import { seededRandom } from '../../../bench/load/scenario.ts'
 import { describeAnswers } from '../ledger.ts'
 import { type FaultProxy, openProxy } from '../proxy.ts'
-import { createRandom } from '../random.ts'
 import {
   ANSWER_MS_MAX,
   exitFigure,
@@ -38,7 +38,7 @@ export const absences: Scenario = {
 }
 
 async function goAway(stage: Stage): Promise<Outcome> {
-  const random = createRandom(stage.seed)
+  const random = seededRandom(stage.seed)
   const proxy = await openProxy(stage.server.url)
   const service = await startNode(stage, { LISTENERS: '2' }, proxy.url)
   try {

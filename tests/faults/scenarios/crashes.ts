@@ -1,7 +1,7 @@
 // PostgreSQL is killed under load and started again.
 import { setTimeout as delay } from 'node:timers/promises'
+import { seededRandom } from '../../../bench/load/scenario.ts'
 import { describeAnswers } from '../ledger.ts'
-import { createRandom } from '../random.ts'
 import {
   ANSWER_MS_MAX,
   exitFigure,
@@ -31,7 +31,7 @@ export const crashes: Scenario = {
 
 async function crash(stage: Stage): Promise<Outcome> {
   const { server } = stage
-  const random = createRandom(stage.seed)
+  const random = seededRandom(stage.seed)
   const service = await startNode(stage, { LISTENERS: '2' })
   try {
     const traffic = await startTraffic(service.url, ACCOUNTS, {

@@ -1,8 +1,9 @@
 // Listeners are killed, at first one a second, then ten.
 import { setTimeout as delay } from 'node:timers/promises'
+import { seededRandom } from '../../../bench/load/scenario.ts'
 import { countErrors, describeAnswers } from '../ledger.ts'
 import { longestGapMs } from '../meter.ts'
-import { createRandom, pick } from '../random.ts'
+import { pick } from '../random.ts'
 import {
   listenersOf,
   measureRecovery,
@@ -30,7 +31,7 @@ export const listeners: Scenario = {
 }
 
 async function killListeners(stage: Stage): Promise<Outcome> {
-  const random = createRandom(stage.seed)
+  const random = seededRandom(stage.seed)
   const service = await startNode(stage, { LISTENERS: '2' })
   try {
     const traffic = await startTraffic(service.url, ACCOUNTS, { ratePerSecond: RATE_PER_SECOND })

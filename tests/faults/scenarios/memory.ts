@@ -11,6 +11,7 @@ import { MAIN, type TestService } from '../../support/service.ts'
 import type { CrowdReport } from '../crowd.ts'
 import { findCapacity, makeUsers, startCrowd, startLoad } from '../load.ts'
 import {
+  DEFAULTS,
   exitFigure,
   type Figure,
   listFigure,
@@ -38,11 +39,8 @@ const STEP_MS = 3000
 /** When the run is short: few times what the machine of a test does without effort. */
 const SHORT_RATE_PER_SECOND = 300
 const SAMPLE_MS = 100
-/** The defaults of the service, where the other scenarios set their own. */
 const SETTINGS = {
-  LISTENERS: '1',
-  REQUEST_TIMEOUT_MS: '10000',
-  DB_STATEMENT_TIMEOUT_MS: '5000',
+  ...DEFAULTS,
   PASSWORD_QUEUE: '32',
   // All come from one address.
   MAX_CONNECTIONS_PER_CLIENT: '10000',

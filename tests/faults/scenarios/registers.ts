@@ -1,8 +1,9 @@
 // Many clients change the same tasks over two nodes: what they see of each could have happened one after the other.
 import { setTimeout as delay } from 'node:timers/promises'
+import { seededRandom } from '../../../bench/load/scenario.ts'
 import { findViolation } from '../history.ts'
 import { type Patching, startPatching } from '../patching.ts'
-import { createRandom, pick } from '../random.ts'
+import { pick } from '../random.ts'
 import {
   type Figure,
   listenersOf,
@@ -36,7 +37,7 @@ export const contention: Scenario = {
 }
 
 async function killAround(stage: Stage): Promise<Outcome> {
-  const random = createRandom(stage.seed)
+  const random = seededRandom(stage.seed)
   const start = () => startNode(stage, { LISTENERS: '2' })
   const nodes = await Promise.all([start(), start()])
   try {
@@ -69,7 +70,7 @@ async function killAround(stage: Stage): Promise<Outcome> {
 }
 
 async function contend(stage: Stage): Promise<Outcome> {
-  const random = createRandom(stage.seed)
+  const random = seededRandom(stage.seed)
   const service = await startNode(stage, { LISTENERS: '2' })
   try {
     const options = { clients: CLIENTS, tasks: CONTENDED_TASKS, readShare: 0, random }

@@ -5,6 +5,7 @@ import { V8_FLAGS } from '../../../src/server/process/heap.ts'
 import type { TestService } from '../../support/service.ts'
 import { makeUsers, startLoad } from '../load.ts'
 import {
+  DEFAULTS,
   exitFigure,
   listenersOf,
   listFigure,
@@ -33,11 +34,8 @@ const NOTE_SAMPLES = 60
 /** While code is compiled and the heap finds its size. */
 const WARM_UP_SHARE = 0.2
 const BLOCKS = 40
-/** The defaults of the service, where the other scenarios set their own. */
 const SETTINGS = {
-  LISTENERS: '1',
-  REQUEST_TIMEOUT_MS: '10000',
-  DB_STATEMENT_TIMEOUT_MS: '5000',
+  ...DEFAULTS,
 }
 
 interface Reading {

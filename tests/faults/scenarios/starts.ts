@@ -1,6 +1,6 @@
 // The service is started before its database, which may also crash while the service waits for it.
 import { setTimeout as delay } from 'node:timers/promises'
-import { createRandom } from '../random.ts'
+import { seededRandom } from '../../../bench/load/scenario.ts'
 import {
   exitFigure,
   listFigure,
@@ -28,7 +28,7 @@ export const starts: Scenario = {
 }
 
 async function startFirst(stage: Stage): Promise<Outcome> {
-  const random = createRandom(stage.seed)
+  const random = seededRandom(stage.seed)
   const rounds = scaled(stage, 50, 2)
   const ended: string[] = []
   const wrong: string[] = []
