@@ -110,8 +110,8 @@ describe('connections', () => {
   test('silent connections of one client leave room for others', async () => {
     const flood = await connectMany(service.port, 2, MAX + 10)
     await eventually('the surplus to be closed', () => open(flood).length === share)
-    const lines = service.lines.filter(({ msg }) => msg.startsWith('Client has its share'))
-    expect(lines[0]).toMatchObject({ level: 'warn', client: addressOf(2) })
+    const line = await service.line(({ msg }) => msg.startsWith('Client has its share'))
+    expect(line).toMatchObject({ level: 'warn', client: addressOf(2) })
     expect(await ask(service.port, 2)).toBe(0)
     for (let client = 10; client < 30; client += 1) {
       expect(await ask(service.port, client)).toBe(200)

@@ -211,13 +211,16 @@ test(
     await startDatabase()
     await service.line(({ msg }) => msg === 'Listening')
     const [, , ...successors] = listenersOf(service)
-    const reachable = service.lines.filter(({ msg }) => msg === 'Database is reachable')
-    expect(reachable.map(({ pid }) => pid).sort()).toEqual(successors.sort())
+    const reachable = () => {
+      return service.lines
+        .filter(({ msg }) => msg === 'Database is reachable')
+        .map(({ pid }) => pid)
+    }
+    await eventually('word from both', () => reachable().length === 2)
+    expect(reachable().sort()).toEqual(successors.sort())
     // Also one that is started when the wait is over learns that it is.
     process.kill(successors[0] ?? 0, 'SIGKILL')
-    await eventually('the next', () => {
-      return service.lines.filter(({ msg }) => msg === 'Database is reachable').length === 3
-    })
+    await eventually('the next', () => reachable().length === 3)
     expect((await service.stop()).code).toBe(0)
     await postgres.stop()
   },
