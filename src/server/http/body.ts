@@ -57,8 +57,6 @@ export function receiveBody(schema: TObject): Step {
     if (head.unframed) {
       throw new Problem('length_required', 'Send Content-Length, or the body in chunks')
     }
-    // uWebSockets.js does not say that nothing comes when the head has come in pieces.
-    if (head.contentLength === 0) throw notJson()
     // What the connection would not survive is not read first: the client gets its answer at once.
     if (!head.chunked && mustEnd(exchange) && head.contentLength > host.options.bodyBytesMax) {
       throw tooLarge(host.options.bodyBytesMax)
@@ -120,12 +118,8 @@ function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8', startsWithMark(bytes) ? 3 : 0))
   } catch {
-    throw notJson()
+    throw NOT_JSON
   }
-}
-
-function notJson(): Problem {
-  return invalidRequest('The body is not valid JSON')
 }
 
 /** A byte order mark (RFC 8259, 8.1, lets a parser ignore it). */
