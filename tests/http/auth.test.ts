@@ -154,14 +154,23 @@ describe('login', () => {
     expect((await client.post('/api/v1/auth/login', { email, password })).status).toBe(200)
   })
 
-  test('does not run a stored hash that asks for absurd costs', async () => {
-    const { client, database } = fixture
+  test('does not run a stored hash that asks for absurd costs, and the log says why', async () => {
+    const { client, database, service } = fixture
     const { id, email, password } = await register(client)
     const absurd = '$argon2id$v=19$m=4194304,t=99,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA'
     await database.query('update users set password_hash = $2 where id = $1', [id, absurd])
     const answer = await client.post('/api/v1/auth/login', { email, password })
     expect(answer.status).toBe(500)
     expect(answer.body.error).toBe('Internal server error')
+    const requestId = answer.body.request_id
+    const line = await service.line(
+      ({ request_id, level }) => request_id === requestId && level === 'error',
+    )
+    expect(line).toMatchObject({
+      msg: 'Request failed',
+      code: 'internal',
+      err: { message: expect.any(String) },
+    })
   })
 })
 
