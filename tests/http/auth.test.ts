@@ -99,6 +99,7 @@ describe('login', () => {
     const { email, password, id } = await register(client)
     const answer = await client.post('/api/v1/auth/login', { email: email.toUpperCase(), password })
     expect(answer.status).toBe(200)
+    expect(answer.headers.get('cache-control')).toBe('no-store')
     // Nothing else: the row that was found has the hash of the password, too.
     expect(answer.body.user).toEqual({ id, email, created_at: expect.stringMatching(INSTANT) })
     const tasks = await client.get('/api/v1/tasks', { token: answer.body.token })
