@@ -327,6 +327,7 @@ describe('request ids', () => {
       route: '/api/v1/tasks',
       status: 200,
       msg: 'Request',
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
     })
     expect(line.duration_ms).toBeGreaterThan(0)
   })

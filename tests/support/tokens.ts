@@ -10,6 +10,7 @@ export interface Claims {
   jti?: string | undefined
   iat?: number | undefined
   exp?: number | undefined
+  nbf?: number | undefined
 }
 
 /** What a token of the account says that is valid for a minute. */

@@ -1,4 +1,6 @@
+import { dictionary } from '@zxcvbn-ts/language-common'
 import { afterAll, expect, test } from 'vitest'
+import { isCommonPassword } from '../../src/workers/passwords/common.ts'
 import { type Call, createPasswordPool } from '../../src/workers/passwords/pool.ts'
 
 const PASSWORD = 'correct horse'
@@ -56,4 +58,13 @@ test('one password too many is refused at once, and the others are hashed', asyn
     ...Array.from({ length: 5 }, () => 'hashed'),
     'PasswordShareError',
   ])
+})
+
+test('of the common passwords, far more than 3000 are long enough to be chosen, and each is known', async () => {
+  const long = dictionary['passwords-common'].filter((password) => password.length >= 8)
+  expect(long.length).toBeGreaterThan(15_000)
+  for (const index of [0, 1, 2999, 9000, long.length - 1]) {
+    expect(await isCommonPassword(long[index]?.toUpperCase() ?? '')).toBe(true)
+  }
+  expect(await isCommonPassword(PASSWORD)).toBe(false)
 })
