@@ -21,7 +21,7 @@ export interface FloodOptions {
   /** True for requests without a token, which are refused whatever the load. */
   anonymous?: boolean
   seed: number
-  /** Offered as soon as the flood is over, on connections that it did not use. */
+  /** Offered as soon as the flood is over, on new connections: a service closes those that were idle meanwhile. */
   afterwards?: { ratePerSecond: number; seconds: number; latencyMsMax: number }
 }
 
@@ -65,7 +65,8 @@ const nap = new Int32Array(new SharedArrayBuffer(4))
 class Flood {
   readonly #options: FloodOptions
   readonly #connections: readonly Connection[]
-  readonly #spare: readonly Connection[]
+  readonly #open: (count: number) => Promise<Connection[]>
+  #spare: readonly Connection[] = []
   readonly #good = createHistogram()
   readonly #refused = createHistogram()
   readonly #others: Record<string, number> = {}
@@ -78,11 +79,11 @@ class Flood {
   constructor(
     options: FloodOptions,
     connections: readonly Connection[],
-    spare: readonly Connection[],
+    open: (count: number) => Promise<Connection[]>,
   ) {
     this.#options = options
     this.#connections = connections
-    this.#spare = spare
+    this.#open = open
   }
 
   async run(): Promise<FloodReport> {
@@ -137,6 +138,7 @@ class Flood {
     seconds,
   }: NonNullable<FloodOptions['afterwards']>): Promise<void> {
     const startedAt = performance.now()
+    this.#spare = await this.#open(AFTERWARDS_CONNECTIONS)
     const free = [...this.#spare]
     const sample = (dueMs: number, latencyMs: number, good: boolean) =>
       this.#samples.push({ dueMs: dueMs - startedAt, latencyMs, good })
@@ -239,14 +241,15 @@ function makeStock({ users, tasksPerUser, anonymous, seed }: FloodOptions): Benc
 async function openAll(
   url: string,
   count: number,
-  requestsOf: (connection: number) => BenchRequest[],
+  stock: readonly BenchRequest[],
 ): Promise<Connection[]> {
   const connections: Connection[] = []
   while (connections.length < count) {
     const next = Math.min(OPENED_AT_ONCE, count - connections.length)
-    const opened = Array.from({ length: next }, (_, index) =>
-      Connection.open(url, requestsOf(connections.length + index)),
-    )
+    const opened = Array.from({ length: next }, (_, index) => {
+      const from = ((connections.length + index) * REQUESTS_EACH) % stock.length
+      return Connection.open(url, stock.slice(from, from + REQUESTS_EACH))
+    })
     connections.push(...(await Promise.all(opened)))
   }
   return connections
@@ -254,14 +257,6 @@ async function openAll(
 
 const options: FloodOptions = JSON.parse(process.argv[2] ?? '')
 const stock = makeStock(options)
-const requestsOf = (connection: number) => {
-  const from = (connection * REQUESTS_EACH) % stock.length
-  return stock.slice(from, from + REQUESTS_EACH)
-}
-const connections = await openAll(options.url, options.connections, requestsOf)
-const spare = await openAll(
-  options.url,
-  options.afterwards ? AFTERWARDS_CONNECTIONS : 0,
-  requestsOf,
-)
-process.stdout.write(JSON.stringify(await new Flood(options, connections, spare).run()))
+const open = (count: number) => openAll(options.url, count, stock)
+const connections = await open(options.connections)
+process.stdout.write(JSON.stringify(await new Flood(options, connections, open).run()))

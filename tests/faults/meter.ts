@@ -47,7 +47,8 @@ export function normalAfterMs(
   for (let from = 0; from + CALM_MS <= last; from += STEP_MS) {
     const within = samples.filter(({ dueMs }) => dueMs >= from && dueMs < from + CALM_MS)
     const slow = within.filter(({ latencyMs }) => latencyMs > latencyMsMax)
-    if (within.every(({ good }) => good) && slow.length <= SLOW_SHARE * within.length) return from
+    if (within.length === 0 || !within.every(({ good }) => good)) continue
+    if (slow.length <= SLOW_SHARE * within.length) return from
   }
   return undefined
 }

@@ -39,7 +39,7 @@ export interface Route {
   pattern: string
   steps: readonly Step[]
   /** What happens to the answer to a failure. */
-  replySteps: readonly Step[]
+  failureSteps: readonly Step[]
 }
 
 /** One request and its answer. It is also the call that travels down to the statement. */
@@ -67,6 +67,8 @@ export class Exchange implements Call, Unanswered {
   /** Set when the connection ends with the answer. */
   ending: Ending | undefined
   outgoing: Outgoing | undefined
+  /** True when it is turned away, however good it may be: there are too many, of all clients or of this one. */
+  refused = false
   payload: string | Buffer | undefined
   previous: Unanswered | undefined
   next: Unanswered | undefined
@@ -74,7 +76,7 @@ export class Exchange implements Call, Unanswered {
   continued = false
   readonly #response: HttpResponse
   #client: string | undefined
-  readonly #replySteps: readonly Step[]
+  readonly #failureSteps: readonly Step[]
   #steps: readonly Step[]
   #at = 0
   #detached = false
@@ -88,7 +90,7 @@ export class Exchange implements Call, Unanswered {
     host: Host,
     response: HttpResponse,
     request: HttpRequest,
-    { pattern, steps, replySteps }: Route,
+    { pattern, steps, failureSteps }: Route,
   ) {
     this.host = host
     this.#response = response
@@ -98,7 +100,7 @@ export class Exchange implements Call, Unanswered {
     this.requestId = host.requestId(this.head.requestId)
     this.pattern = pattern
     this.#steps = steps
-    this.#replySteps = replySteps
+    this.#failureSteps = failureSteps
     this.startedAtMs = performance.now()
     this.deadlineMs = this.startedAtMs + host.options.requestTimeoutMs
   }
@@ -130,12 +132,13 @@ export class Exchange implements Call, Unanswered {
     if (this.ended) return
     const problem = this.host.options.translate(thrown)
     if (problem.status >= 500) logFailure(this, problem, thrown)
+    this.refused = problem.code === 'overloaded' || problem.code === 'too_many_requests'
     this.outgoing = {
       status: problem.status,
       headers: NO_STORE + headerLines(problem.headers),
       body: problem.toBody(this.requestId),
     }
-    this.#steps = this.#replySteps
+    this.#steps = this.#failureSteps
     this.#at = 0
     this.proceed()
   }
@@ -192,10 +195,15 @@ export class Exchange implements Call, Unanswered {
     else this.#write()
     if (this.ending === 'ours') this.#part()
     if (this.#remainder) this.host.boundUnread()
+    if (!this.refused) this.#earnRefusal()
   }
 
   /** At the deadline there is an answer, whatever the request waits for. */
   beLate(): void {
+    if (this.refused) {
+      this.resume()
+      return
+    }
     if (this.bodyArrived) {
       this.fail(LATE)
       return
@@ -257,6 +265,13 @@ export class Exchange implements Call, Unanswered {
     this.#detach()
     this.#remainder = new Remainder(this, this.#response)
     this.#remainder.awaitReader(payload)
+  }
+
+  #earnRefusal(): void {
+    const { refusals } = this.host
+    refusals.countAnswer()
+    // Within the handler's own call, uWebSockets.js cannot gather what goes to another connection.
+    if (this.#detached) refusals.release()
   }
 
   /** Closes the connection once the client has had time to read the answer and to stop sending. */

@@ -8,6 +8,7 @@ import { InFlight, type Member } from './in-flight.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { Problem } from './problem.ts'
 import type { RateLimit } from './rate-limit.ts'
+import { Refusals } from './refusals.ts'
 import type { Priority } from './route.ts'
 import { Shares } from './shares.ts'
 
@@ -77,6 +78,7 @@ export class Host {
   /** Compressions in flight. */
   compressions = 0
   readonly failures = new Sampling()
+  readonly refusals = new Refusals()
   readonly #idPrefix = randomBytes(6).toString('base64url')
   #idCounter = 0
   readonly #sweeper: NodeJS.Timeout
@@ -127,5 +129,7 @@ export class Host {
     this.unanswered.expire(nowMs, (request) => request.beLate())
     this.unread.expire(nowMs, (request) => request.disconnect('deadline'))
     this.lingering.expire(nowMs, (request) => request.disconnect())
+    this.refusals.countTime(SWEEP_MS)
+    this.refusals.release()
   }
 }

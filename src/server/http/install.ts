@@ -2,7 +2,7 @@
 import { Exchange, type Step } from './exchange.ts'
 import { headerLines, optionsLines, preflightLines } from './headers.ts'
 import type { Host } from './host.ts'
-import { constantSteps, REPLY_STEPS, stepsOf } from './pipeline.ts'
+import { constantSteps, FAILURE_STEPS, stepsOf } from './pipeline.ts'
 import { notFound, Problem } from './problem.ts'
 import type { Method, Route } from './route.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from './uws.ts'
@@ -51,7 +51,7 @@ function allowedMethods(methods: readonly Method[]): string {
 }
 
 function handler(host: Host, pattern: string, steps: readonly Step[]): Handler {
-  const route = { pattern, steps, replySteps: REPLY_STEPS }
+  const route = { pattern, steps, failureSteps: FAILURE_STEPS }
   return (response, request) => {
     new Exchange(host, response, request, route).proceed()
   }

@@ -7,18 +7,14 @@ import { headerLines, NO_STORE } from './headers.ts'
 import { readParams, readQuery } from './parameters.ts'
 import { OVERLOADED } from './problem.ts'
 import type { RateLimit } from './rate-limit.ts'
-import { compress, encode, leaveParser, observe, send } from './reply.ts'
+import { compress, encode, leaveParser, observe, pace, send } from './reply.ts'
 import type { AnyReply, Priority, Route } from './route.ts'
 
-/** What happens to every reply, of handlers and of failures, in this order. */
-export const REPLY_STEPS: readonly Step[] = [
-  encode,
-  decideEnding,
-  compress,
-  leaveParser,
-  send,
-  observe,
-]
+/** What happens to every reply of a handler, in this order. */
+const REPLY_STEPS: readonly Step[] = [encode, decideEnding, compress, leaveParser, send, observe]
+
+/** What happens to every reply to a failure, in this order. */
+export const FAILURE_STEPS: readonly Step[] = [pace, ...REPLY_STEPS]
 
 /**
  * What happens to a request of `route`, in this order; each step is made once, at the start. What a step throws is

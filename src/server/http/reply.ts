@@ -10,6 +10,15 @@ const GZIP_LENGTH_MIN = 1024
 const GZIP_MAX = 64
 const GZIP_ACCEPTED = /(?:^|,)\s*gzip\s*(?:;\s*q\s*=\s*(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)/i
 
+/** Lets a refusal wait while too many go out. */
+export function pace(exchange: Exchange): typeof WAITS | void {
+  const { refused, host, request } = exchange
+  if (!refused || !host.refusals.hold(exchange)) return undefined
+  // What arrives meanwhile is dropped, which must be said while the handler's call lasts.
+  if (request && !exchange.bodyArrived) exchange.listen()
+  return WAITS
+}
+
 /** Writes the body as JSON, unless it is ready or there is none. */
 export function encode(exchange: Exchange): void {
   const body = exchange.outgoing?.body
