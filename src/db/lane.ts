@@ -16,8 +16,8 @@ const BATCHES_MAX = 4
  * once. Fewer were measured, too: each statement then wakes PostgreSQL for itself, which took 40 % more CPU with 4 or 8.
  */
 const SINGLES_MAX = 64
-/** How long calls may wait in a row without a break, as they do in a burst, before the lane can be late. */
-const STANDING_MS = 50
+/** A lane is late once calls have waited without a break for this many times the wait that counts, as in no burst. */
+const STANDING_FACTOR = 2
 /** What a call is worth while there is more work than can be done: reads are turned away last, heavy ones first. */
 export type Priority = 'read' | 'write' | 'heavy'
 
@@ -67,15 +67,15 @@ export class Lane {
   }
 
   /**
-   * How long the call in front has been waiting, in milliseconds, while more calls arrive than can be sent; 0 while the
-   * queue drains, as it does after a burst, or holds no more than the next statements take. That is the idea of CoDel
-   * (RFC 8289): what counts is the delay of a queue that does not drain, and not its length.
+   * True while the call in front has waited longer than this, and more calls arrive than can be sent; false while the queue
+   * drains, as it does after a burst, or holds no more than the next statements take. That is the idea of CoDel (RFC 8289):
+   * what counts is the delay of a queue that does not drain, and not its length.
    */
-  lateness(nowMs: number): number {
-    if (this.waiting.size < Math.max(this.#callsMax, SINGLES_MAX)) return 0
-    if (nowMs - this.#standingSinceMs < STANDING_MS) return 0
+  isLate(waitMs: number, nowMs: number): boolean {
+    if (this.waiting.size < Math.max(this.#callsMax, SINGLES_MAX)) return false
+    if (nowMs - this.#standingSinceMs < STANDING_FACTOR * waitMs) return false
     const front = this.waiting.front
-    return front ? nowMs - front.arrivedAtMs : 0
+    return front !== undefined && nowMs - front.arrivedAtMs > waitMs
   }
 }
 

@@ -95,7 +95,7 @@ export class Queue {
 
   /** While a lane is late, accounts that have nothing waiting there still get in, as long as they are few. */
   #isTooLate(account: string, lane: Lane, nowMs: number): boolean {
-    if (lane.lateness(nowMs) <= LATE_MS[lane.priority]) return false
+    if (!lane.isLate(LATE_MS[lane.priority], nowMs)) return false
     return lane.waiting.size >= 2 * this.#limits.batchCallsMax || lane.waiting.count(account) > 0
   }
 
@@ -109,7 +109,7 @@ export class Queue {
     const nowMs = performance.now()
     for (const lane of this.#lanes.values()) {
       const counts = lane.priority === 'read' || (lane.priority === 'heavy' && priority === 'heavy')
-      if (counts && lane.lateness(nowMs) > LATE_MS[priority]) return true
+      if (counts && lane.isLate(LATE_MS[priority], nowMs)) return true
     }
     return false
   }

@@ -276,6 +276,21 @@ test('statements over the queue limit are shed with 503', async () => {
   expect(JSON.stringify(lines)).not.toContain('.ts')
 })
 
+test('refusals that wait for others all come, and their connections go on', async () => {
+  const service = await startService(database.url, { DB_QUEUE: '4' })
+  const client = createClient(service.url)
+  const { token } = await register(client)
+  const create = () => client.post('/api/v1/tasks', { title: 'one of many' }, { token })
+  // More than go out at once.
+  const first = await Promise.all(Array.from({ length: 1000 }, create))
+  const refused = first.filter(({ status }) => status === 503)
+  expect(refused.length).toBeGreaterThan(500)
+  expect(new Set(refused.map(({ headers }) => headers.get('retry-after')))).toEqual(new Set(['1']))
+  expect(first.filter(({ status }) => status === 201).length).toBe(1000 - refused.length)
+  await eventually('an answer to one who asks again', async () => (await create()).status === 201)
+  expect((await service.stop()).code).toBe(0)
+})
+
 test('while reads are late, requests are turned away at once, /health is served, and all is well afterwards', async () => {
   const service = await startService(database.url)
   const client = createClient(service.url)

@@ -73,7 +73,7 @@ interface Measurement {
 
 export const overload: Scenario = {
   name: 'overload',
-  promise: 'More requests than can be answered are refused at once, and the others are answered',
+  promise: 'Of more requests than can be answered, as many are answered in time as ever, the rest refused',
   run: overloadService,
 }
 
