@@ -73,7 +73,8 @@ interface Measurement {
 
 export const overload: Scenario = {
   name: 'overload',
-  promise: 'Of more requests than can be answered, as many are answered in time as ever, the rest refused',
+  promise:
+    'Of more requests than can be answered, as many are answered in time as ever, the rest refused',
   run: overloadService,
 }
 
