@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Logger } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
 import type { Clients } from './client.ts'
+import { Crumbs } from './crumbs.ts'
 import type { AllowedOrigins } from './headers.ts'
 import { InFlight, type Member } from './in-flight.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -94,6 +95,7 @@ export class Host {
   #shortOfMemory = false
   readonly failures = new Sampling()
   readonly refusals = new Refusals()
+  readonly crumbs = new Crumbs()
   readonly #idPrefix = randomBytes(6).toString('base64url')
   #idCounter = 0
   readonly #sweeper: NodeJS.Timeout

@@ -15,7 +15,7 @@ export function pace(exchange: Exchange): typeof WAITS | void {
   const { refused, host, request } = exchange
   if (!refused || !host.refusals.hold(exchange)) return undefined
   // What arrives meanwhile is dropped, which must be said while the handler's call lasts.
-  if (request && !exchange.bodyArrived) exchange.listen()
+  if (request && !exchange.bodyArrived && !exchange.head.chunked) exchange.listen()
   return WAITS
 }
 
@@ -55,9 +55,10 @@ export function compress(exchange: Exchange): typeof WAITS | void {
  * without a body is written correctly only outside the handler's own call (uWebSockets #1855).
  */
 export function leaveParser(exchange: Exchange): typeof WAITS | void {
-  const { parsing, ending, headOnly, payload, request } = exchange
+  const { parsing, ending, head, headOnly, payload, request } = exchange
   if (ending === undefined && (!parsing || (!headOnly && payload !== undefined))) return undefined
-  if (ending === 'ours' && request) exchange.listen()
+  // Nobody listens to chunks that nobody wants: there can be one for each byte.
+  if (ending === 'ours' && request && !head.chunked) exchange.listen()
   setImmediate(() => exchange.resume())
   return WAITS
 }
