@@ -1,7 +1,8 @@
 // Runs in the process that the user started, only when it was given arguments. The list of commands.
 import { Command } from 'commander'
-import { renderHelp } from '../config/docs.ts'
+import { HELP_COLUMNS, renderHelp } from '../config/docs.ts'
 import { VERSION } from '../root.ts'
+import { printConfig } from './config.ts'
 import { writeDocs } from './docs.ts'
 import { applyMigrations } from './migrate.ts'
 import { printDocument } from './openapi.ts'
@@ -16,12 +17,18 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
   const program = new Command('taskapi')
     .description('A task-management API on uWebSockets.js and PostgreSQL')
     .version(VERSION)
+    .configureHelp({ helpWidth: HELP_COLUMNS })
     .addHelpText('after', `\n${renderHelp()}`)
   program.command('serve').description('start the service, as without a command').action(serve)
   program
     .command('migrate')
     .description('apply pending migrations and exit')
     .action(applyMigrations)
+  program
+    .command('config')
+    .description('print every setting in force and where it comes from; secrets are withheld')
+    .option('--json', 'print an object for scripts', false)
+    .action(printConfig)
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
