@@ -2,9 +2,11 @@
 import { Command } from 'commander'
 import { renderHelp } from '../config/docs.ts'
 import { VERSION } from '../root.ts'
+import { backUp } from './backup.ts'
 import { writeDocs } from './docs.ts'
 import { applyMigrations } from './migrate.ts'
 import { printDocument } from './openapi.ts'
+import { restore } from './restore.ts'
 
 export interface CliOptions {
   /** Starts the service; resolves when it is up. */
@@ -22,6 +24,16 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .command('migrate')
     .description('apply pending migrations and exit')
     .action(applyMigrations)
+  program
+    .command('backup')
+    .description('write every account and task of one moment to a file')
+    .option('--output <file>', 'compressed when its name ends in .gz; - is standard output', '-')
+    .action(backUp)
+  program
+    .command('restore')
+    .description('put a backup into an empty database')
+    .argument('<file>', 'compressed or not; - is standard input')
+    .action(restore)
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
