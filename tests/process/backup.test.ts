@@ -165,6 +165,11 @@ test(
     )
     await source.query(`insert into tasks (user_id, id, title) values ('${ID}', '${ID}', 'late')`)
     await source.query(`update tasks set title = 'late'`)
+    await expect(
+      source.query(`
+        set lock_timeout = '100ms';
+        alter table tasks alter description type varchar(3000)`),
+    ).rejects.toThrow('lock timeout')
     // A reader may be slower than the database allows its other statements to be.
     await delay(3500)
     const { code, stdout } = await finish(child)

@@ -3,11 +3,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { addRows, backUp, joinLines, rowsOf, seal } from '../support/backups.ts'
 import { type CommandProcess, finish, runCommand, startCommand } from '../support/command.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { JWT_SECRET, runMain } from '../support/service.ts'
+import {
+  hasSystemPostgres,
+  type SystemPostgres,
+  startStandby,
+  startSystemPostgres,
+} from '../support/system-postgres.ts'
 
 const TIMEOUT_MS = 240_000
 const HEADER = 0
@@ -240,6 +246,26 @@ test(
   },
   TIMEOUT_MS,
 )
+
+describe.skipIf(!hasSystemPostgres())('PostgreSQL 15 (needs the package postgresql-15)', () => {
+  test(
+    'takes the backup of a newer PostgreSQL, and gives it back, also from a standby',
+    async () => {
+      const primary = await startSystemPostgres()
+      let standby: SystemPostgres | undefined
+      try {
+        const input = joinLines(backup)
+        expect((await runCommand(primary.url, ['restore', '-'], { input })).code).toBe(0)
+        standby = await startStandby(primary)
+        expect(rowsOf(await backUp(standby))).toEqual(rowsOf(backup))
+      } finally {
+        await standby?.stop()
+        await primary.stop()
+      }
+    },
+    TIMEOUT_MS,
+  )
+})
 
 test(
   'bad settings are reported as those of the service',

@@ -19,7 +19,7 @@ export async function addRows(
 }
 
 /** The lines of a backup, without their line ends. */
-export async function backUp(database: TestDatabase): Promise<string[]> {
+export async function backUp(database: { url: string }): Promise<string[]> {
   const { code, stdout, stderr } = await runCommand(database.url, ['backup'])
   expect(stderr).toContain('Backed up')
   expect(code).toBe(0)

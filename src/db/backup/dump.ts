@@ -5,6 +5,7 @@ import { FORMAT, FORMAT_VERSION, type Header, type Migration, type Trailer } fro
 import { inTransaction, type Session } from './session.ts'
 import { BACKED_UP, quoteName, readTables, type Table } from './tables.ts'
 
+const MODE = 'repeatable read, read only'
 const LINE_END = 0x0a
 
 export interface DumpOptions {
@@ -18,12 +19,14 @@ export interface DumpOptions {
  * Hands the lines to `write` no faster than it takes them, and resolves with the number of rows by table. Writers go on
  * meanwhile; what they commit after the start is not in the backup.
  */
-export function dump(
+export async function dump(
   address: Address,
   options: DumpOptions,
   write: (lines: AsyncIterable<Uint8Array>) => Promise<void>,
 ): Promise<Trailer['rows']> {
-  return inTransaction(address, 'isolation level repeatable read, read only', async (session) => {
+  const tables = await inTransaction(address, { mode: MODE }, readTables)
+  const unaltered = tables.map(({ name }) => name)
+  return inTransaction(address, { mode: MODE, unaltered }, async (session) => {
     const header = await readHeader(session, options.serviceVersion)
     options.onEstimate(await estimateRows(session, header.tables))
     const counts = Object.fromEntries(header.tables.map(({ name }) => [name, 0]))

@@ -8,7 +8,7 @@ import { createRowWriter } from './rows.ts'
 import { inTransaction, type Session } from './session.ts'
 import { quoteName, readTables, type Table } from './tables.ts'
 
-const MODE = 'isolation level read committed, read write'
+const WRITING = { mode: 'read committed, read write' } as const
 
 export interface LoadOptions {
   /** The migrations that this version knows. */
@@ -29,11 +29,11 @@ export async function load(
   const header = await readHeader(lines, hash)
   requireKnownMigrations(header, options.migrationsFolder)
   // Before anything is migrated: a database that is in use is not to be touched at all.
-  await inTransaction(address, MODE, async (session) =>
+  await inTransaction(address, WRITING, async (session) =>
     requireEmpty(session, await readTables(session)),
   )
   await options.migrate()
-  return inTransaction(address, MODE, async (session) => {
+  return inTransaction(address, WRITING, async (session) => {
     const tables = await readTables(session)
     const names = tables.map(({ name }) => name).join(', ')
     // Whoever wants to write waits, so that what is empty stays empty.

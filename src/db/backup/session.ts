@@ -23,10 +23,12 @@ const PIN = `
   from (values ${SETTINGS.map(([name, value]) => `('${name}', '${value}')`).join(', ')}) as pinned (pinned, wanted)
   join pg_settings on name = pinned`
 
-/** One snapshot for every statement, or a transaction that writes. */
-export type TransactionMode =
-  | 'isolation level repeatable read, read only'
-  | 'isolation level read committed, read write'
+export interface Transaction {
+  /** One snapshot for every statement, or a transaction that writes. */
+  mode: 'repeatable read, read only' | 'read committed, read write'
+  /** Tables that nobody may alter meanwhile: a snapshot from before a table was rewritten sees no rows in it. */
+  unaltered?: readonly string[]
+}
 
 export interface Session {
   query<Row extends object>(text: string): Promise<Row[]>
@@ -46,7 +48,7 @@ export interface CopyIn {
 /** Commits when `work` resolves; when it rejects, nothing is changed. */
 export async function inTransaction<Result>(
   address: Address,
-  mode: TransactionMode,
+  { mode, unaltered = [] }: Transaction,
   work: (session: Session) => Promise<Result>,
 ): Promise<Result> {
   let lost = false
@@ -71,7 +73,11 @@ export async function inTransaction<Result>(
     copyIn: (text) => copyIn(send(text)),
   }
   try {
-    await session.query(`begin ${mode}`)
+    await session.query(`begin isolation level ${mode}`)
+    // The snapshot is taken by the first statement that reads.
+    if (unaltered.length > 0) {
+      await session.query(`lock table ${unaltered.join(', ')} in access share mode`)
+    }
     await session.query(PIN)
     const result = await work(session)
     await session.query('commit')
