@@ -77,6 +77,11 @@ test.each([
   ['something else', () => 'create table users ();\n', 'Line 1 is not the header'],
   ['bytes', () => Buffer.from([0xff, 0x00, 0x0a, 0x0a]), 'Line 1 is not the header'],
   ['half a header', () => (backup[HEADER] ?? '').slice(0, 50), 'Line 1 is cut off'],
+  [
+    'a header with other tables',
+    () => joinLines([JSON.stringify({ ...JSON.parse(backup[HEADER] ?? ''), tables: [1] })]),
+    'Line 1 is a damaged header',
+  ],
   ['a newer format', () => withHeader({ format_version: 2 }), 'format 2, of a newer version'],
   [
     'a newer version',

@@ -1,34 +1,25 @@
 // Runs in the commands `backup` and `restore`. What the lines of a backup say: a header, the rows, and a last line that
-// counts them and has the checksum of all lines before it.
-import { type Static, Type } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
+// counts them and has the checksum of all lines before it. Checked by hand: the schema library would share its code with
+// the listeners, in the bundle, and make each of them larger.
 
 export const FORMAT = 'taskapi-backup'
 export const FORMAT_VERSION = 1
 
-const Migration = Type.Object({ name: Type.String(), checksum: Type.String() })
-const Header = Type.Object({
-  format: Type.Literal(FORMAT),
-  format_version: Type.Integer(),
-  service_version: Type.String(),
-  postgres_version: Type.String(),
-  taken_at: Type.String(),
-  migrations: Type.Array(Migration),
-  tables: Type.Array(
-    Type.Object({
-      name: Type.String(),
-      columns: Type.Array(Type.String(), { minItems: 1, uniqueItems: true }),
-    }),
-  ),
-})
-const Trailer = Type.Object({
-  rows: Type.Record(Type.String(), Type.Integer()),
-  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
-})
+export interface Header {
+  format: typeof FORMAT
+  format_version: number
+  service_version: string
+  postgres_version: string
+  taken_at: string
+  migrations: Migration[]
+  /** In the order of their rows. */
+  tables: { name: string; columns: string[] }[]
+}
 
-export type Migration = Static<typeof Migration>
-export type Header = Static<typeof Header>
-export type Trailer = Static<typeof Trailer>
+export interface Migration {
+  name: string
+  checksum: string
+}
 
 export interface Row {
   table: string
@@ -36,35 +27,71 @@ export interface Row {
   row: Record<string, string | null>
 }
 
+export interface Trailer {
+  /** How many there are, by table. */
+  rows: Record<string, number>
+  sha256: string
+}
+
 /** Throws when the line is not the first one of a backup that this version can read. */
 export function parseHeader(line: Buffer): Header {
   const value = parseJson(line)
-  if ((value as { format?: unknown } | null)?.format !== FORMAT) {
+  if (!isRecord(value) || value.format !== FORMAT) {
     throw damaged(1, 'is not the header of a backup of taskapi')
   }
-  const { format_version: version } = value as { format_version?: unknown }
+  const { format_version: version } = value
   if (typeof version === 'number' && version > FORMAT_VERSION) {
     throw new Error(`The backup has format ${version}, of a newer version of taskapi`)
   }
-  if (!Value.Check(Header, value)) throw damaged(1, 'is a damaged header')
+  if (!isHeader(value)) throw damaged(1, 'is a damaged header')
   return value
 }
 
 /** Throws when the line is neither a row nor the trailer. */
 export function parseLine(line: Buffer, number: number): Row | Trailer {
   const value = parseJson(line)
-  if (isRow(value) || Value.Check(Trailer, value)) return value
+  if (isRow(value) || isTrailer(value)) return value
   throw damaged(number, 'is neither a row nor the end of a backup')
 }
 
-/** By hand, because there are millions of them. */
+/** Says where a file is not what a backup is. Never quotes it: it may be anything. */
+export function damaged(line: number, reason: string): Error {
+  return new Error(`Line ${line} ${reason}`)
+}
+
+/** What only people read is not checked. */
+function isHeader(value: Record<string, unknown>): value is Record<string, unknown> & Header {
+  const { format_version, service_version, migrations, tables } = value
+  return (
+    format_version === FORMAT_VERSION &&
+    typeof service_version === 'string' &&
+    isListOf(migrations, ({ name, checksum }) => isText(name) && isText(checksum)) &&
+    isListOf(tables, ({ name, columns }) => {
+      return isText(name) && Array.isArray(columns) && columns.length > 0 && columns.every(isText)
+    })
+  )
+}
+
 function isRow(value: unknown): value is Row {
-  if (typeof value !== 'object' || value === null || !('table' in value && 'row' in value)) {
-    return false
-  }
-  const { table, row } = value
-  if (typeof table !== 'string' || typeof row !== 'object' || row === null) return false
-  return Object.values(row).every((field) => field === null || typeof field === 'string')
+  if (!isRecord(value) || !isText(value.table) || !isRecord(value.row)) return false
+  return Object.values(value.row).every((field) => field === null || isText(field))
+}
+
+function isTrailer(value: unknown): value is Trailer {
+  if (!isRecord(value) || !isText(value.sha256) || !isRecord(value.rows)) return false
+  return Object.values(value.rows).every(Number.isInteger)
+}
+
+function isListOf(value: unknown, fits: (item: Record<string, unknown>) => boolean): boolean {
+  return Array.isArray(value) && value.every((item) => isRecord(item) && fits(item))
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
 }
 
 function parseJson(line: Buffer): unknown {
@@ -73,9 +100,4 @@ function parseJson(line: Buffer): unknown {
   } catch {
     return undefined
   }
-}
-
-/** Says where a file is not what a backup is. Never quotes it: it may be anything. */
-export function damaged(line: number, reason: string): Error {
-  return new Error(`Line ${line} ${reason}`)
 }
