@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -274,6 +275,29 @@ test(
     expect(ended).toHaveLength(1)
     const { code, stderr } = await finish(child)
     expect([code, stderr]).toEqual([1, expect.stringContaining('Cannot back up: ')])
+  },
+  TIMEOUT_MS,
+)
+
+test(
+  'rows that the role may not see are not left out without a word',
+  async () => {
+    await addRows(source, 2, 2)
+    const role = `some_rows_${randomBytes(6).toString('hex')}`
+    await source.query(`create role ${role} login`)
+    try {
+      await source.query(`grant select on all tables in schema public to ${role}`)
+      const url = new URL(source.url)
+      url.searchParams.set('user', role)
+      expect((await runCommand(url.href, ['backup'])).code).toBe(0)
+      await source.query('alter table tasks enable row level security')
+      const { code, stderr } = await runCommand(url.href, ['backup'])
+      expect(code).toBe(1)
+      expect(stderr).toContain('affected by row-level security policy for table "tasks"')
+    } finally {
+      await source.query(`drop owned by ${role}`)
+      await source.query(`drop role ${role}`)
+    }
   },
   TIMEOUT_MS,
 )
