@@ -97,7 +97,7 @@ test(
     const restored = await runCommand(target.url, ['restore', file])
     expect(restored).toMatchObject({
       code: 0,
-      stderr: 'Restored 5,001 of users, 25,030 of tasks, 30 of familiar_clients\n',
+      stderr: 'Restored 5,001 users, 25,030 tasks, 30 familiar_clients\n',
     })
     const after = await backUp(target)
     expect(rowsOf(after)).toEqual(rowsOf(before))
@@ -193,7 +193,7 @@ test(
     const reader = startCommand(target.url, ['restore', '-'])
     const writer = startCommand(source.url, ['backup'])
     writer.stdout.pipe(reader.stdin)
-    expect((await finish(reader)).stderr).toContain('10,000 of tasks')
+    expect((await finish(reader)).stderr).toContain('10,000 tasks')
     expect(rowsOf(await backUp(target))).toEqual(rowsOf(await backUp(source)))
   },
   TIMEOUT_MS,
@@ -236,6 +236,12 @@ test(
     })
     expect(await readdir(folder)).toEqual(['backup'])
     expect(await readFile(output, 'utf8')).toBe('an earlier backup')
+
+    const noSpace = await runCommand(source.url, ['backup'], { preparation: 'exec > /dev/full' })
+    expect(noSpace).toMatchObject({
+      code: 1,
+      stderr: 'Cannot back up: ENOSPC: no space left on device, write\n',
+    })
 
     const broken = startCommand(source.url, ['backup'])
     broken.stdout.once('data', () => broken.stdout.destroy())
@@ -338,7 +344,7 @@ test(
       const fewer = rowsOf(lines).map((line) => line.replace(',"priority":"medium"', ''))
       const input = seal([JSON.stringify(header), ...fewer])
       const { code, stderr } = await runCommand(target.url, ['restore', '-'], { input })
-      expect([code, stderr]).toEqual([0, 'Restored 100 of users, 200 of tasks\n'])
+      expect([code, stderr]).toEqual([0, 'Restored 100 users, 200 tasks\n'])
       expect(rowsOf(await backUp(target))).toEqual(rowsOf(lines))
     } finally {
       await old.drop()

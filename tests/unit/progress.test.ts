@@ -11,5 +11,5 @@ test.each([
 })
 
 test('the rows of each table are named, also when there are none', () => {
-  expect(describeRows({ users: 1200, tasks: 0 })).toBe('1,200 of users, 0 of tasks')
+  expect(describeRows({ users: 1200, tasks: 0 })).toBe('1,200 users, 0 tasks')
 })

@@ -6,7 +6,7 @@ import { damaged, type Header, parseHeader, parseLine, type Trailer } from './fo
 import { type Line, splitLines } from './lines.ts'
 import { createRowWriter } from './rows.ts'
 import { inTransaction, type Session } from './session.ts'
-import { quoteName, readTables, type Table } from './tables.ts'
+import { quoteName, quoteText, readTables, type Table } from './tables.ts'
 
 const WRITING = { mode: 'read committed, read write' } as const
 
@@ -120,11 +120,13 @@ async function requireCount(session: Session, name: string, wanted: number | und
 
 /** Goes on where the numbers of the rows end. */
 async function setSequences(session: Session, { name, columns }: Table): Promise<void> {
-  const list = columns.map((column) => `'${column.replaceAll("'", "''")}'`).join(', ')
+  const list = columns.map(quoteText).join(', ')
   const owned = await session.query<{ column: string; sequence: string }>(`
     select name as column, pg_get_serial_sequence('${name}', name) as sequence
     from unnest(array[${list}]) as name where pg_get_serial_sequence('${name}', name) is not null`)
   for (const { column, sequence } of owned) {
-    await session.query(`select setval('${sequence}', max(${quoteName(column)})) from ${name}`)
+    await session.query(
+      `select setval(${quoteText(sequence)}, max(${quoteName(column)})) from ${name}`,
+    )
   }
 }

@@ -28,7 +28,7 @@ export interface Table {
 
 /** The tables of the list that the database has, whatever version of the service has made them. */
 export async function readTables(session: Session): Promise<Table[]> {
-  const names = BACKED_UP.map(({ name }) => `'${name}'`).join(', ')
+  const names = BACKED_UP.map(({ name }) => quoteText(name)).join(', ')
   const rows = await session.query<{ name: string; column: string }>(`
     select name, attname::text as column
     from unnest(array[${names}]) with ordinality as wanted (name, place)
@@ -38,6 +38,10 @@ export async function readTables(session: Session): Promise<Table[]> {
   const tables = new Map<string, string[]>()
   for (const { name, column } of rows) tables.set(name, [...(tables.get(name) ?? []), column])
   return [...tables].map(([name, columns]) => ({ name, columns }))
+}
+
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
 }
 
 export function quoteName(name: string): string {

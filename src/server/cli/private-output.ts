@@ -24,8 +24,8 @@ export async function writePrivately(
     await fill(file.createWriteStream({ flush: true }))
     await rename(draft, path)
   } catch (error) {
-    await file.close()
     await rm(draft, { force: true })
+    await file.close()
     throw error
   }
   await syncFolder(dirname(path))

@@ -47,9 +47,9 @@ export function renderProgress({ rows, elapsedMs, share }: ProgressState): strin
   return parts.join(', ')
 }
 
-/** `1,200 of users, 3 of tasks`. */
+/** `1,200 users, 3 tasks`. */
 export function describeRows(rows: Readonly<Record<string, number>>): string {
-  const parts = Object.entries(rows).map(([table, count]) => `${formatCount(count)} of ${table}`)
+  const parts = Object.entries(rows).map(([table, count]) => `${formatCount(count)} ${table}`)
   return parts.join(', ')
 }
 

@@ -44,7 +44,7 @@ async function openInput(name: string): Promise<Input> {
   if (name === STANDARD_INPUT) return { bytes: process.stdin, readShare: () => undefined }
   const { size } = await stat(name)
   const bytes = createReadStream(name)
-  return { bytes, readShare: () => bytes.bytesRead / size }
+  return { bytes, readShare: () => (size > 0 ? bytes.bytesRead / size : undefined) }
 }
 
 /** What gzip has compressed is recognised by its first byte, whatever the name says. */
