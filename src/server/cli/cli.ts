@@ -2,10 +2,12 @@
 import { Command } from 'commander'
 import { HELP_COLUMNS, renderHelp } from '../config/docs.ts'
 import { VERSION } from '../root.ts'
+import { backUp } from './backup.ts'
 import { printConfig } from './config.ts'
 import { writeDocs } from './docs.ts'
 import { applyMigrations } from './migrate.ts'
 import { printDocument } from './openapi.ts'
+import { restore } from './restore.ts'
 
 export interface CliOptions {
   /** Starts the service; resolves when it is up. */
@@ -29,6 +31,16 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .description('print every setting in force and where it comes from; secrets are withheld')
     .option('--json', 'print an object for scripts', false)
     .action(printConfig)
+  program
+    .command('backup')
+    .description('write every account and task of one moment to a file')
+    .option('--output <file>', 'compressed when its name ends in .gz; - is standard output', '-')
+    .action(backUp)
+  program
+    .command('restore')
+    .description('put a backup into an empty database')
+    .argument('<file>', 'compressed or not; - is standard input')
+    .action(restore)
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
