@@ -19,6 +19,8 @@ export interface ConnectionLimits {
   replyBytesMax: number
   /** Whether nothing is sent before all that was sent is answered: only then can a transaction pooler serve others. */
   takesTurns?: boolean
+  /** Whether a query may leave a transaction open: then nothing else may use the connection. */
+  keepsTransactions?: boolean
   /** Bytes that may wait for PostgreSQL to read them; a call that has no room fails at once. */
   queuedBytesMax: number
 }

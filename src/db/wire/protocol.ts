@@ -21,6 +21,8 @@ export const MESSAGE = {
 
 /** Status of a ReadyForQuery outside a transaction. */
 export const STATUS_IDLE = 0x49
+export const STATUS_TRANSACTION = 0x54
+export const STATUS_FAILED_TRANSACTION = 0x45
 
 export const PROTOCOL_VERSION = 196_608
 export const SSL_REQUEST = 80_877_103
