@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { renderHelp } from '../config/docs.ts'
 import { VERSION } from '../root.ts'
 import { writeDocs } from './docs.ts'
-import { applyMigrations } from './migrate.ts'
+import { applyMigrations, printMigrationStatus } from './migrate.ts'
 import { printDocument } from './openapi.ts'
 
 export interface CliOptions {
@@ -22,6 +22,10 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .command('migrate')
     .description('apply pending migrations and exit')
     .action(applyMigrations)
+    .command('status')
+    .description('print which migrations are applied, and exit with 1 when it is not all of them')
+    .option('--json', 'print JSON', false)
+    .action(printMigrationStatus)
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
