@@ -1,5 +1,6 @@
-// Runs in listeners. One session of PostgreSQL with statements in flight. It never reconnects and never retries: after
-// anything but a clean answer or a clean refusal it is of no more use, and all its calls are settled.
+// Runs in every process that talks to PostgreSQL. One session of PostgreSQL with statements in flight. It never
+// reconnects and never retries: after anything but a clean answer or a clean refusal it is of no more use, and all its
+// calls are settled.
 import type { Socket } from 'node:net'
 import type { CallKind, Sink } from './calls.ts'
 import { ConnectionError } from './error.ts'

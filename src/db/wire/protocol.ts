@@ -1,4 +1,5 @@
-// Runs in listeners. Protocol 3.0 of PostgreSQL: codes of messages, their lengths, and how their parts are read.
+// Runs in every process that talks to PostgreSQL. Protocol 3.0 of PostgreSQL: codes of messages, their lengths, and how
+// their parts are read.
 
 /** Codes of the messages that a server sends. */
 export const MESSAGE = {

@@ -1,4 +1,5 @@
-// Runs in listeners. What each call in flight may be answered next: anything else ends the connection.
+// Runs in every process that talks to PostgreSQL. What each call in flight may be answered next: anything else ends the
+// connection.
 import { type Call, type CallKind, CallQueue, type Sink } from './calls.ts'
 import { checkParameters, describeColumns, malformed, mismatch, readCount } from './descriptions.ts'
 import { ConnectionError, isFatal, type PostgresError, readReport, violation } from './error.ts'
