@@ -172,11 +172,14 @@ describe.skipIf(!isComplete)('a URL (needs openssl, pgbouncer, postgresql-15)', 
     TIMEOUT_MS,
   )
 
-  test(
-    'that asks for channel binding where a pooler has none is refused, and says so',
-    async () => {
+  test.each([
+    ['channel binding', 'channel_binding=require', 'PostgreSQL offers no channel binding'],
+    ['start-up options', 'options=-csearch_path%3Dapp', 'unsupported startup parameter: options'],
+  ])(
+    'that asks a pooler for %s is refused, and the reason is logged',
+    async (_, parameter, reason) => {
       const running = await runMain({
-        DATABASE_URL: pooled('transaction', '?sslmode=require&channel_binding=require'),
+        DATABASE_URL: pooled('transaction', `?sslmode=require&${parameter}`),
         ...TRANSACTION,
         JWT_SECRET,
         SERVER_HOST: '127.0.0.1',
@@ -184,7 +187,7 @@ describe.skipIf(!isComplete)('a URL (needs openssl, pgbouncer, postgresql-15)', 
         STARTUP_TIMEOUT_MS: '1',
       })
       const { err } = await running.line(({ msg }) => msg === 'Cannot start')
-      expect(JSON.stringify(err)).toContain('PostgreSQL offers no channel binding')
+      expect(JSON.stringify(err)).toContain(reason)
       expect((await running.exited).code).toBe(1)
     },
     TIMEOUT_MS,
