@@ -193,22 +193,28 @@ describe.skipIf(!isComplete)('a URL (needs openssl, pgbouncer, postgresql-15)', 
     TIMEOUT_MS,
   )
 
-  test(
-    'of a role that may only use rows: the owner migrates, and it serves',
-    async () => {
-      const page = await readFile(new URL('../../docs/providers.md', import.meta.url), 'utf8')
-      const [grants = '', revokes = ''] = [...page.matchAll(/```sql\n(.*?)```/gs)].map(
-        (match) => match[1],
-      )
-      // No superuser, as with providers.
-      await administer(`create role admin login createrole password '${PASSWORD}'`)
-      await administer(`alter database ${database} owner to admin`)
+  test.each(['public', 'apart'])(
+    'of a role that may only use rows, in the schema %s: the owner migrates, and it serves',
+    async (schema) => {
+      // Roles are the server's: each test has its own.
+      const role = `taskapi_${databases}`
+      const adapt = (sql: string) =>
+        sql.replaceAll('schema public', `schema ${schema}`).replaceAll('taskapi', role)
       const as = (name: string, password: string) => {
         return direct('localhost', '', `${name}:${encodeURIComponent(password)}`)
       }
-      await run(as('admin', PASSWORD), grants)
-      const owner = as('taskapi_owner', 'change me')
-      const serving = as('taskapi', 'change me, too')
+      const [grants = '', revokes = ''] = (await readSql()).map(adapt)
+      // No superuser, as with providers.
+      const admin = as(`admin_${databases}`, PASSWORD)
+      await administer(`create role admin_${databases} login createrole password '${PASSWORD}'`)
+      await administer(`alter database ${database} owner to admin_${databases}`)
+      await run(admin, `create schema if not exists ${schema}; ${grants}`)
+      if (schema !== 'public') {
+        await run(admin, `alter role ${role} set search_path = ${schema}`)
+        await run(admin, `alter role ${role}_owner set search_path = ${schema}`)
+      }
+      const owner = as(`${role}_owner`, 'change me')
+      const serving = as(role, 'change me, too')
 
       const early = await runMain({
         DATABASE_URL: serving,
@@ -235,6 +241,12 @@ describe.skipIf(!isComplete)('a URL (needs openssl, pgbouncer, postgresql-15)', 
     TIMEOUT_MS,
   )
 })
+
+/** What the page says to paste. */
+async function readSql(): Promise<string[]> {
+  const page = await readFile(new URL('../../docs/providers.md', import.meta.url), 'utf8')
+  return [...page.matchAll(/```sql\n(.*?)```/gs)].map(([, sql = '']) => sql)
+}
 
 async function run(url: string, text: string): Promise<void> {
   const session = await openTextSession(readAddress(url), { connectTimeoutMs: 5000 })
