@@ -24,7 +24,7 @@ export interface ClientOptions {
  */
 export function openClient(address: Address, options: ClientOptions): Sql {
   if (address.channelBinding === 'require') {
-    throw invalid('DB_CLIENT=postgres knows no channel_binding: use prefer')
+    throw invalid('the postgres package knows no channel_binding: use prefer')
   }
   const ended = new AbortController()
   const connectTimeoutMs = address.connectTimeoutMs ?? options.connectTimeoutMs
