@@ -41,7 +41,11 @@ async function withSuperuser<T>(
   socketFolder: string,
   use: (session: TextSession) => Promise<T>,
 ): Promise<T> {
-  const address = readAddress(socketUrl(socketFolder, 'postgres'))
+  // A copy of another server may be a standby, and is up all the same.
+  const address = {
+    ...readAddress(socketUrl(socketFolder, 'postgres')),
+    targetSession: 'any',
+  } as const
   const session = await openTextSession(address, { connectTimeoutMs: 2000 })
   try {
     return await use(session)
