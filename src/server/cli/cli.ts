@@ -5,7 +5,7 @@ import { VERSION } from '../root.ts'
 import { backUp } from './backup.ts'
 import { printConfig } from './config.ts'
 import { writeDocs } from './docs.ts'
-import { applyMigrations } from './migrate.ts'
+import { applyMigrations, printMigrationStatus } from './migrate.ts'
 import { printDocument } from './openapi.ts'
 import { restore } from './restore.ts'
 
@@ -26,6 +26,10 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .command('migrate')
     .description('apply pending migrations and exit')
     .action(applyMigrations)
+    .command('status')
+    .description('print which migrations are applied, and exit with 1 when it is not all of them')
+    .option('--json', 'print JSON', false)
+    .action(printMigrationStatus)
   program
     .command('config')
     .description('print every setting in force and where it comes from; secrets are withheld')

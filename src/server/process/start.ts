@@ -53,8 +53,8 @@ export async function startService(config: Config, options: ServiceOptions): Pro
 }
 
 /**
- * Migrates the database and lets the listeners connect to it. Only this process migrates: the listeners never load the
- * driver, and whichever of them dies, the migrations go on.
+ * Migrates the database and lets the listeners connect to it. Only this process migrates: whichever of the listeners dies,
+ * the migrations go on.
  */
 async function openService(
   config: Config,
