@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { renderHelp } from '../config/docs.ts'
 import { VERSION } from '../root.ts'
+import { develop } from './dev.ts'
 import { writeDocs } from './docs.ts'
 import { applyMigrations } from './migrate.ts'
 import { printDocument } from './openapi.ts'
@@ -9,10 +10,12 @@ import { printDocument } from './openapi.ts'
 export interface CliOptions {
   /** Starts the service; resolves when it is up. */
   serve: () => Promise<void>
+  /** Module that a process of the service runs. */
+  entry: string
 }
 
 /** Runs the command that the arguments name. Rejects when it fails; commander ends the process over bad arguments. */
-export async function runCli({ serve }: CliOptions): Promise<void> {
+export async function runCli({ serve, entry }: CliOptions): Promise<void> {
   const program = new Command('taskapi')
     .description('A task-management API on uWebSockets.js and PostgreSQL')
     .version(VERSION)
@@ -22,6 +25,10 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .command('migrate')
     .description('apply pending migrations and exit')
     .action(applyMigrations)
+  program
+    .command('dev')
+    .description('serve the sources, and start again when they change')
+    .action(() => develop(entry))
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
