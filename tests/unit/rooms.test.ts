@@ -102,7 +102,9 @@ test('only their own rooms import the driver and uWebSockets.js', () => {
     )
   for (const file of users(/from 'postgres'/)) expect(file).toMatch(/^src\/db\/driver\//)
   // Loaded late, and only there: a start without DB_CLIENT=postgres does without its memory.
-  for (const file of users(/\/driver\//)) expect(file).toBe('src/db/clients.ts')
+  for (const file of users(/\/driver\//)) {
+    expect(['src/db/clients.ts', 'src/db/backup/session.ts']).toContain(file)
+  }
   for (const file of users(/\('uWebSockets\.js|from 'uWebSockets\.js/))
     expect(file).toBe('src/server/http/uws.ts')
 })

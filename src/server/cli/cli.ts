@@ -4,6 +4,7 @@ import { HELP_COLUMNS, renderHelp } from '../config/docs.ts'
 import { VERSION } from '../root.ts'
 import { backUp } from './backup.ts'
 import { printConfig } from './config.ts'
+import { develop } from './dev.ts'
 import { writeDocs } from './docs.ts'
 import { applyMigrations, printMigrationStatus } from './migrate.ts'
 import { printDocument } from './openapi.ts'
@@ -12,16 +13,37 @@ import { restore } from './restore.ts'
 export interface CliOptions {
   /** Starts the service; resolves when it is up. */
   serve: () => Promise<void>
+  /** Module that a process of the service runs. */
+  entry: string
 }
 
 /** Runs the command that the arguments name. Rejects when it fails; commander ends the process over bad arguments. */
-export async function runCli({ serve }: CliOptions): Promise<void> {
+export async function runCli(options: CliOptions): Promise<void> {
   const program = new Command('taskapi')
     .description('A task-management API on uWebSockets.js and PostgreSQL')
     .version(VERSION)
     .configureHelp({ helpWidth: HELP_COLUMNS })
     .addHelpText('after', `\n${renderHelp()}`)
+  addServiceCommands(program, options)
+  addDatabaseCommands(program)
+  addDocumentCommands(program)
+  await program.parseAsync()
+}
+
+function addServiceCommands(program: Command, { serve, entry }: CliOptions): void {
   program.command('serve').description('start the service, as without a command').action(serve)
+  program
+    .command('dev')
+    .description('serve the sources, and start again when they change')
+    .action(() => develop(entry))
+  program
+    .command('config')
+    .description('print every setting in force and where it comes from; secrets are withheld')
+    .option('--json', 'print an object for scripts', false)
+    .action(printConfig)
+}
+
+function addDatabaseCommands(program: Command): void {
   program
     .command('migrate')
     .description('apply pending migrations and exit')
@@ -30,11 +52,6 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .description('print which migrations are applied, and exit with 1 when it is not all of them')
     .option('--json', 'print JSON', false)
     .action(printMigrationStatus)
-  program
-    .command('config')
-    .description('print every setting in force and where it comes from; secrets are withheld')
-    .option('--json', 'print an object for scripts', false)
-    .action(printConfig)
   program
     .command('backup')
     .description('write every account and task of one moment to a file')
@@ -45,11 +62,13 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .description('put a backup into an empty database')
     .argument('<file>', 'compressed or not; - is standard input')
     .action(restore)
+}
+
+function addDocumentCommands(program: Command): void {
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
     .description('write the generated parts of README.md and package.json, and .env.example')
     .option('--check', 'only check that they are up to date', false)
     .action(writeDocs)
-  await program.parseAsync()
 }

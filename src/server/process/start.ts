@@ -118,12 +118,16 @@ async function superviseListeners(config: Config, options: ServiceOptions): Prom
 
 /** Reports where clients on this machine reach the service: to the log, and to a newcomer or a terminal. */
 async function announce(config: Config, port: number, log: Logger): Promise<void> {
-  const host = ['0.0.0.0', '::'].includes(config.SERVER_HOST) ? 'localhost' : config.SERVER_HOST
-  const url = `http://${host}:${port}`
+  const url = urlOf(config.SERVER_HOST, port)
   log.info({ url, listeners: config.LISTENERS, ...memoryLimits() }, 'Listening')
   if (config.DATABASE_URL !== undefined && !process.stderr.isTTY) return
   const { welcome } = await import('./welcome.ts')
   process.stderr.write(welcome(url))
+}
+
+/** Where clients on this machine reach a service that listens there. */
+export function urlOf(host: string, port: number): string {
+  return `http://${['0.0.0.0', '::'].includes(host) ? 'localhost' : host}:${port}`
 }
 
 async function takePort({ SERVER_HOST: host, SERVER_PORT: wanted }: Config): Promise<number> {
