@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -13,6 +14,25 @@ import { JWT_SECRET, runMain, startService } from '../support/service.ts'
 
 const CLIENTS = 24
 let database: TestDatabase
+
+/** A connection whose last request has been answered. */
+async function openKept(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
+  await once(socket, 'data')
+  return socket
+}
+
+/** A connection whose client has been asked for the body of its request, and does not send it. */
+async function openUnfinished(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.write(
+    'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n',
+  )
+  await once(socket, 'data')
+  return socket
+}
 
 beforeAll(async () => {
   database = await createDatabase()
@@ -64,6 +84,7 @@ describe('a drain', () => {
 
   test('asks a kept connection to close', async () => {
     const service = await startService(database.url, { SHUTDOWN_TIMEOUT_MS: '15000' })
+    const unfinished = await openUnfinished(service.port)
     const socket = connect(service.port, '127.0.0.1')
     socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
     let received = ''
@@ -79,7 +100,28 @@ describe('a drain', () => {
     await new Promise((resolve) => socket.once('close', resolve))
     expect(received).toMatch(/^HTTP\/1\.1 503 /)
     expect(received.toLowerCase()).toContain('connection: close')
+    unfinished.destroy()
     expect((await service.exited).code).toBe(0)
+  })
+
+  test('does not wait for an idle connection', async () => {
+    const [stopped, other] = await Promise.all([
+      startService(database.url, { LISTENERS: '2', SHUTDOWN_TIMEOUT_MS: '60000' }),
+      startService(database.url),
+    ])
+    // Without a drain, it stays open until uWebSockets.js takes it for dead.
+    const [idle, idleElsewhere] = await Promise.all([openKept(stopped.port), openKept(other.port)])
+    let received = ''
+    idle.on('data', (chunk) => {
+      received += chunk
+    })
+    const ended = new Promise<boolean>((resolve) => idle.once('close', resolve))
+    expect(await stopped.stop()).toEqual({ code: 0, signal: null })
+    const hadError = await ended
+    expect({ hadError, received }).toEqual({ hadError: false, received: '' })
+    expect(idleElsewhere.destroyed).toBe(false)
+    idleElsewhere.destroy()
+    await other.stop()
   })
 
   test('is cut short by a second signal and then ends with 1', async () => {
@@ -87,17 +129,14 @@ describe('a drain', () => {
       LISTENERS: '2',
       SHUTDOWN_TIMEOUT_MS: '60000',
     })
-    const socket = connect(service.port, '127.0.0.1')
-    socket.on('error', () => undefined)
-    await new Promise((resolve) => socket.once('connect', resolve))
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    const unfinished = await openUnfinished(service.port)
     service.child.kill('SIGTERM')
     await service.line(({ msg }) => msg === 'Draining')
     await new Promise((resolve) => setTimeout(resolve, 600))
     expect(service.child.exitCode).toBe(null)
     service.child.kill('SIGTERM')
     expect(await service.exited).toEqual({ code: 1, signal: null })
-    socket.destroy()
+    unfinished.destroy()
   })
 
   test('that misses its deadline while a request is unanswered ends with 1', async () => {

@@ -115,7 +115,8 @@ export const SETTINGS = {
   },
   SHUTDOWN_TIMEOUT_MS: {
     kind: integer(0, 600_000),
-    default: '15000',
+    // Below the 10 seconds after which `docker stop` kills.
+    default: '8000',
     description: 'Longest time that a drain may take before requests in flight are cut off',
   },
   DRAIN_DELAY_MS: {

@@ -1,5 +1,5 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { DatabaseState } from '../../workers/messages.ts'
 import { type Context, type ContextOptions, closeContext, createContext } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
@@ -28,6 +28,12 @@ import { collectAlone, compactHeap } from './heap.ts'
 import type { Running } from './running.ts'
 
 const DRAIN_POLL_MS = 20
+/**
+ * After so long without a request or a new connection, the open ones are closed. That is safe as far as HTTP/1.1 allows:
+ * a request may always cross the end of an idle connection on its way. Where none has come for a second, hardly one comes
+ * in the moment that closing takes.
+ */
+const QUIET_MS = 1000
 const COMPACT_DELAY_MS = 200
 /** With more calls, a statement takes longer without costing less per row. */
 const BATCH_CALLS_MAX = 128
@@ -35,7 +41,7 @@ const DESCRIPTORS_PER_THREAD = 8
 
 /**
  * A listener that accepts connections. It drains by refusing connections, closing each open one with its next answer, and
- * ending when all are gone or after `SHUTDOWN_TIMEOUT_MS`; clean when no request was cut off.
+ * ending when all are gone or idle, or after `SHUTDOWN_TIMEOUT_MS`; clean when no request was cut off.
  */
 export interface Listener extends Running {
   port: number
@@ -211,6 +217,8 @@ async function refuseConnections(resources: Resources): Promise<void> {
   lifecycle.moveTo('draining')
   context.log.info({ connections: connections.open, in_flight: host.inFlight }, 'Draining')
   if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
+  // The kernel resets a connection that nobody has accepted yet.
+  await nextTurn()
   uws.us_listen_socket_close(socket)
 }
 
@@ -220,13 +228,24 @@ async function drain(resources: Resources): Promise<boolean> {
   const { log } = context
   lifecycle.moveTo('closing')
   const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
-  while (connections.open > 0 && performance.now() < deadline) await delay(DRAIN_POLL_MS)
+  while (connections.open > 0 && performance.now() < deadline) {
+    await delay(DRAIN_POLL_MS)
+    // What has arrived is read first: to close a connection with unread bytes resets it.
+    await nextTurn()
+    if (isQuiet(resources)) break
+  }
   const cut = host.inFlight
   lifecycle.moveTo('closed')
+  // uWebSockets.js closes all connections or none, except by its own timer after 8 to 12 seconds.
   app.close()
   host.close()
   host.failures.flush()
   await closeContext(context)
   if (cut > 0) log.error({ cut }, 'Requests were cut off by the shutdown deadline')
   return cut === 0
+}
+
+function isQuiet({ host, connections }: Resources): boolean {
+  const lastMs = Math.max(host.requestedAtMs, connections.openedAtMs)
+  return host.isIdle && performance.now() - lastMs > QUIET_MS
 }
