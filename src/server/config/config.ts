@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { countCpus } from './cpus.ts'
-import type { DatabaseUrl, Kind } from './kinds.ts'
+import { isSocketPath, type Kind } from './kinds.ts'
 import { SETTINGS, type SettingName, settingEntries, type Values } from './settings.ts'
 
 /** Settings whose default depends on others, or on the machine. */
@@ -66,9 +66,15 @@ export function parseConfig(env: Variables, file = ''): Config {
     const expected = 'wire, because DB_POOLER is transaction'
     problems.push({ ...problem('DB_CLIENT', 'postgres', source), expected })
   }
+  if (isSocketPath(String(values.SERVER_HOST)) && Number(values.LISTENERS ?? 1) > 1) {
+    // The kernel shares out the connections of a port among processes, but not those of a unix socket.
+    const source = env.LISTENERS ? 'the environment' : '.env'
+    const expected = '1, because SERVER_HOST is a unix socket'
+    problems.push({ ...problem('LISTENERS', String(values.LISTENERS), source), expected })
+  }
   if (problems.length > 0) throw new ConfigError(problems)
   const checked = values as Values
-  const listeners = checked.LISTENERS ?? countListeners(checked.DATABASE_URL)
+  const listeners = checked.LISTENERS ?? countListeners(checked)
   const connections = checked.DB_CONNECTIONS ?? countDatabaseConnections(checked)
   return Object.freeze({ ...checked, LISTENERS: listeners, DB_CONNECTIONS: connections })
 }
@@ -77,7 +83,8 @@ export function parseConfig(env: Variables, file = ''): Config {
  * A listener per CPU; half as many when PostgreSQL shares the CPUs. On two CPUs with a local PostgreSQL, one listener
  * answered 13 % more reads than two, in a third of the memory: its batches are twice as large.
  */
-function countListeners(database: DatabaseUrl | undefined): number {
+function countListeners({ DATABASE_URL: database, SERVER_HOST }: Values): number {
+  if (isSocketPath(SERVER_HOST)) return 1
   const cpus = countCpus()
   return (database?.isLocal ?? true) ? Math.max(1, Math.floor(cpus / 2)) : cpus
 }

@@ -6,6 +6,7 @@ import {
   headerNames,
   integer,
   type Kind,
+  listenHost,
   nonEmptyText,
   onOrOff,
   origins,
@@ -45,19 +46,20 @@ export const SETTINGS = {
     description: 'Token lifetime, in hours',
   },
   SERVER_HOST: {
-    kind: nonEmptyText,
+    kind: listenHost,
     default: '0.0.0.0',
-    description: 'Address to listen on',
+    description:
+      'Address to listen on (`::` for IPv6 and IPv4), or a unix socket, whose peers are trusted as proxies',
   },
   SERVER_PORT: {
     kind: integer(0, 65_535),
     default: '8080',
-    description: 'Port to listen on; 0 picks a free one',
+    description: 'Port to listen on; 0 picks a free one; not used with a unix socket',
   },
   LISTENERS: {
     kind: integer(1, 256),
     description:
-      'Listener processes on the port; by default one per CPU (within the CPU quota), or one per two CPUs when PostgreSQL is on this machine',
+      'Listener processes on the port; by default one per CPU (within the CPU quota), or one per two CPUs when PostgreSQL is on this machine; a unix socket has one',
   },
   LOG_LEVEL: {
     kind: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),

@@ -1,4 +1,5 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
+import { chmodSync, rmSync } from 'node:fs'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { DatabaseState } from '../../workers/messages.ts'
 import { type Context, type ContextOptions, closeContext, createContext } from '../api/context.ts'
@@ -6,6 +7,7 @@ import { toProblem } from '../api/failures.ts'
 import { Readiness } from '../api/readiness.ts'
 import { DOCUMENT_INFO, routes } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
+import { isSocketPath } from '../config/kinds.ts'
 import type { Secret } from '../config/secret.ts'
 import { Clients } from '../http/client.ts'
 import {
@@ -38,6 +40,8 @@ const COMPACT_DELAY_MS = 200
 /** With more calls, a statement takes longer without costing less per row. */
 const BATCH_CALLS_MAX = 128
 const DESCRIPTORS_PER_THREAD = 8
+/** Who may connect to a unix socket: the user and the group of its file. Made for its user alone by uWebSockets.js. */
+const SOCKET_MODE = 0o660
 
 /**
  * A listener that accepts connections. It drains by refusing connections, closing each open one with its next answer, and
@@ -116,7 +120,7 @@ export async function startListener(
     refuse,
     drain: () => refuse().then(() => drain(resources)),
     // It ends with its process.
-    terminate: () => undefined,
+    terminate: () => removeSocket(config),
   }
 }
 
@@ -166,7 +170,7 @@ function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }
     allowedOrigins: config.CORS_ORIGINS,
     allowedHeaders: allowedHeadersValue(config.CORS_ORIGINS, config.CORS_HEADERS),
     rateLimit: config.RATE_LIMIT && new RateLimit(config.RATE_LIMIT),
-    clients: new Clients(config.TRUSTED_PROXIES ?? []),
+    clients: new Clients(config.TRUSTED_PROXIES ?? [], isSocketPath(config.SERVER_HOST)),
     bodyBytesMax: config.MAX_BODY_BYTES,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     authenticate: (authorization) => tokens.verify(authorization),
@@ -194,11 +198,22 @@ function listen(
   { SERVER_HOST, SERVER_PORT }: Config,
 ): Promise<us_listen_socket> {
   return new Promise((resolve, reject) => {
-    app.listen(SERVER_HOST, SERVER_PORT, (socket) => {
+    const settle = (socket: us_listen_socket | false) => {
       if (socket) resolve(socket)
-      else reject(new Error(`Cannot listen on ${SERVER_HOST}:${SERVER_PORT}`))
-    })
+      else reject(new Error(`Cannot listen on ${SERVER_HOST} ${SERVER_PORT}`))
+    }
+    if (isSocketPath(SERVER_HOST)) {
+      app.listen_unix(settle, SERVER_HOST)
+      chmodSync(SERVER_HOST, SOCKET_MODE)
+    } else {
+      app.listen(SERVER_HOST, SERVER_PORT, settle)
+    }
   })
+}
+
+/** The file of a unix socket outlives it. */
+function removeSocket({ SERVER_HOST }: Config): void {
+  if (isSocketPath(SERVER_HOST)) rmSync(SERVER_HOST, { force: true })
 }
 
 interface Resources {
@@ -219,6 +234,7 @@ async function refuseConnections(resources: Resources): Promise<void> {
   if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
   // The kernel resets a connection that nobody has accepted yet.
   await nextTurn()
+  removeSocket(config)
   uws.us_listen_socket_close(socket)
 }
 
@@ -235,6 +251,8 @@ async function drain(resources: Resources): Promise<boolean> {
     if (isQuiet(resources)) break
   }
   const cut = host.inFlight
+  const idle = connections.open - cut
+  if (idle > 0) log.info({ connections: idle }, 'Closing idle connections')
   lifecycle.moveTo('closed')
   // uWebSockets.js closes all connections or none, except by its own timer after 8 to 12 seconds.
   app.close()
