@@ -112,7 +112,7 @@ describe('a drain', () => {
     // Without a reset.
     expect(await closed).toEqual([false])
     // Otherwise it was the timer of uWebSockets.js.
-    const line = await service.line(({ msg }) => msg === 'Closing idle connections')
+    const line = await service.line(({ msg }) => msg === 'Closed idle connections')
     expect(line.connections).toBe(1)
   })
 

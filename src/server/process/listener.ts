@@ -1,8 +1,6 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
-import { chmodSync, rmSync } from 'node:fs'
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { DatabaseState } from '../../workers/messages.ts'
-import { type Context, type ContextOptions, closeContext, createContext } from '../api/context.ts'
+import { type Context, type ContextOptions, createContext } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
 import { Readiness } from '../api/readiness.ts'
 import { DOCUMENT_INFO, routes } from '../api/routes.ts'
@@ -12,7 +10,6 @@ import type { Secret } from '../config/secret.ts'
 import { Clients } from '../http/client.ts'
 import {
   boundConnections,
-  type ConnectionCount,
   type ConnectionLimit,
   type ConnectionRules,
   countConnections,
@@ -22,27 +19,19 @@ import { Host } from '../http/host.ts'
 import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
 import { RateLimit } from '../http/rate-limit.ts'
-import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
+import { loadUws } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
 import { VERSION } from '../root.ts'
 import { openDatabase } from './database.ts'
+import { drainListener, refuseConnections } from './drain.ts'
 import { collectAlone, compactHeap } from './heap.ts'
+import { listen, removeSocket } from './listen-socket.ts'
 import type { Running } from './running.ts'
 
-const DRAIN_POLL_MS = 20
-/**
- * After so long without a request or a new connection, the open ones are closed. That is safe as far as HTTP/1.1 allows:
- * a request may always cross the end of an idle connection on its way. Where none has come for a second, hardly one comes
- * in the moment that closing takes.
- */
-const QUIET_MS = 1000
 const COMPACT_DELAY_MS = 200
 /** With more calls, a statement takes longer without costing less per row. */
 const BATCH_CALLS_MAX = 128
 const DESCRIPTORS_PER_THREAD = 8
-/** Who may connect to a unix socket: the user and the group of its file. Made for its user alone by uWebSockets.js. */
-const SOCKET_MODE = 0o660
-
 /**
  * A listener that accepts connections. It drains by refusing connections, closing each open one with its next answer, and
  * ending when all are gone or idle, or after `SHUTDOWN_TIMEOUT_MS`; clean when no request was cut off.
@@ -118,7 +107,7 @@ export async function startListener(
       else lifecycle.pending = PENDING[state]
     },
     refuse,
-    drain: () => refuse().then(() => drain(resources)),
+    drain: () => refuse().then(() => drainListener(resources)),
     // It ends with its process.
     terminate: () => removeSocket(config),
   }
@@ -191,79 +180,4 @@ function compactSoon(host: Host): void {
 async function readDocument(): Promise<unknown> {
   const { buildDocument } = await import('../http/openapi.ts')
   return buildDocument(routes, { ...DOCUMENT_INFO, version: VERSION })
-}
-
-function listen(
-  app: TemplatedApp,
-  { SERVER_HOST, SERVER_PORT }: Config,
-): Promise<us_listen_socket> {
-  return new Promise((resolve, reject) => {
-    const settle = (socket: us_listen_socket | false) => {
-      if (socket) resolve(socket)
-      else reject(new Error(`Cannot listen on ${SERVER_HOST} ${SERVER_PORT}`))
-    }
-    if (isSocketPath(SERVER_HOST)) {
-      app.listen_unix(settle, SERVER_HOST)
-      chmodSync(SERVER_HOST, SOCKET_MODE)
-    } else {
-      app.listen(SERVER_HOST, SERVER_PORT, settle)
-    }
-  })
-}
-
-/** The file of a unix socket outlives it. */
-function removeSocket({ SERVER_HOST }: Config): void {
-  if (isSocketPath(SERVER_HOST)) rmSync(SERVER_HOST, { force: true })
-}
-
-interface Resources {
-  config: Config
-  uws: Uws
-  app: TemplatedApp
-  socket: us_listen_socket
-  lifecycle: Lifecycle
-  context: Context
-  host: Host
-  connections: ConnectionCount
-}
-
-async function refuseConnections(resources: Resources): Promise<void> {
-  const { config, uws, socket, lifecycle, context, host, connections } = resources
-  lifecycle.moveTo('draining')
-  context.log.info({ connections: connections.open, in_flight: host.inFlight }, 'Draining')
-  if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
-  // The kernel resets a connection that nobody has accepted yet.
-  await nextTurn()
-  removeSocket(config)
-  uws.us_listen_socket_close(socket)
-}
-
-/** Connections must already be refused: a client that is asked to close would reconnect, and then be reset. */
-async function drain(resources: Resources): Promise<boolean> {
-  const { config, app, lifecycle, context, host, connections } = resources
-  const { log } = context
-  lifecycle.moveTo('closing')
-  const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
-  while (connections.open > 0 && performance.now() < deadline) {
-    await delay(DRAIN_POLL_MS)
-    // What has arrived is read first: to close a connection with unread bytes resets it.
-    await nextTurn()
-    if (isQuiet(resources)) break
-  }
-  const cut = host.inFlight
-  const idle = connections.open - cut
-  if (idle > 0) log.info({ connections: idle }, 'Closing idle connections')
-  lifecycle.moveTo('closed')
-  // uWebSockets.js closes all connections or none, except by its own timer after 8 to 12 seconds.
-  app.close()
-  host.close()
-  host.failures.flush()
-  await closeContext(context)
-  if (cut > 0) log.error({ cut }, 'Requests were cut off by the shutdown deadline')
-  return cut === 0
-}
-
-function isQuiet({ host, connections }: Resources): boolean {
-  const lastMs = Math.max(host.requestedAtMs, connections.openedAtMs)
-  return host.isIdle && performance.now() - lastMs > QUIET_MS
 }
