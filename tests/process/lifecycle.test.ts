@@ -60,6 +60,16 @@ describe('a drain', () => {
     expect(refused).toBe(CLIENTS)
   })
 
+  test('lets clients that pause between their requests read in an answer that it closes', async () => {
+    const service = await startService(database.url, { SHUTDOWN_TIMEOUT_MS: '15000' })
+    const load = startLoad(service.url, CLIENTS, { path: '/health', pauseMs: 100 })
+    await eventually('load', () => (load.outcome.answered.get(200) ?? 0) > 2 * CLIENTS)
+    expect(await service.stop()).toEqual({ code: 0, signal: null })
+    const { failures, closes } = await load.stop()
+    expect(failures).toEqual([])
+    expect(closes).toBe(CLIENTS)
+  })
+
   test('fails readiness and lets a login that is in flight finish', async () => {
     const service = await startService(database.url, {
       SHUTDOWN_TIMEOUT_MS: '15000',
