@@ -117,9 +117,9 @@ export const SETTINGS = {
   },
   SHUTDOWN_TIMEOUT_MS: {
     kind: integer(0, 600_000),
-    // Below the 10 seconds after which `docker stop` kills.
     default: '8000',
-    description: 'Longest time that a drain may take before requests in flight are cut off',
+    description:
+      'Longest time that a drain may take before requests in flight are cut off; less than the 10 seconds after which `docker stop` kills',
   },
   DRAIN_DELAY_MS: {
     kind: integer(0, 600_000),
