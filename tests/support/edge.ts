@@ -117,6 +117,8 @@ export async function startEdge(): Promise<Edge> {
     rateLimit: undefined,
     clients: new Clients([]),
     bodyBytesMax: BODY_BYTES_MAX,
+    memoryBytes: Number.POSITIVE_INFINITY,
+    collectBuffers: () => undefined,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
     authenticate: (authorization) => {
       if (authorization !== 'Bearer me') throw unauthorized('Who are you?')

@@ -200,6 +200,7 @@ export class Exchange implements Call, Unanswered {
     else this.#write()
     if (this.ending === 'ours') this.#part()
     if (this.#remainder) this.host.boundUnread()
+    if (typeof this.payload === 'object') this.host.countUsed(this.payload.length)
     if (!this.refused) this.#earnRefusal()
   }
 

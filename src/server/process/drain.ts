@@ -7,6 +7,7 @@ import type { Host } from '../http/host.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import type { TemplatedApp, Uws, us_listen_socket } from '../http/uws.ts'
 import { removeSocket } from './listen-socket.ts'
+import type { Pressure } from './pressure.ts'
 
 const DRAIN_POLL_MS = 20
 /**
@@ -28,6 +29,7 @@ export interface Resources {
   context: Context
   host: Host
   connections: ConnectionCount
+  memory: Pressure | undefined
 }
 
 /** Fails readiness, waits `DRAIN_DELAY_MS`, and stops accepting connections. */
@@ -47,7 +49,7 @@ export async function refuseConnections(resources: Resources): Promise<void> {
  * be refused: a client that is asked to close would reconnect, and then be reset.
  */
 export async function drainListener(resources: Resources): Promise<boolean> {
-  const { config, app, lifecycle, context, host, connections } = resources
+  const { config, app, lifecycle, context, host, connections, memory } = resources
   const { log } = context
   lifecycle.moveTo('closing')
   const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
@@ -63,6 +65,7 @@ export async function drainListener(resources: Resources): Promise<boolean> {
   // uWebSockets.js closes all connections or none, except by its own timer after 8 to 12 seconds.
   app.close()
   if (idle > 0) log.info({ connections: idle }, 'Closed idle connections')
+  memory?.close()
   host.close()
   host.failures.flush()
   await closeContext(context)

@@ -65,6 +65,12 @@ export interface PasswordPool {
   close(): Promise<void>
 }
 
+/**
+ * The heap of a thread: V8 lets it grow to a part of the machine's memory before it collects. A hash is not in it. What the
+ * thread loads takes 4 MB.
+ */
+const HEAP_LIMITS = { maxOldGenerationSizeMb: 12, maxYoungGenerationSizeMb: 1 }
+
 interface Waiting extends Member {
   call: Call
   task: PasswordTask
@@ -164,6 +170,7 @@ async function openThreads({ threads, onError }: PasswordPoolOptions): Promise<P
     minThreads: 0,
     maxThreads: threads,
     idleTimeout: IDLE_TIMEOUT_MS,
+    resourceLimits: HEAP_LIMITS,
   })
   pool.on('error', onError)
   return pool
