@@ -2,8 +2,8 @@
 import { type DatabaseState, LISTENER_ROLE, SILENCE_MS_MAX } from '../../workers/messages.ts'
 import { type Config, childEnvironment } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
-import { claim, isTaken, probePort } from './claims.ts'
 import { compactHeap, memoryLimits, V8_FLAGS } from './heap.ts'
+import { type Place, takePlace, urlOf } from './place.ts'
 import { type Running, together } from './running.ts'
 
 export interface ServiceOptions {
@@ -29,8 +29,8 @@ export async function startService(config: Config, options: ServiceOptions): Pro
   const started: Running[] = []
   let listeners: Listeners | undefined
   try {
-    const port = await takePort(config)
-    const settings = { ...config, SERVER_PORT: port }
+    const place = await takePlace(config)
+    const settings = { ...config, ...place }
     if (config.DATABASE_URL === undefined) {
       const { startLocalDatabase } = await import('./local-database.ts')
       const local = await startLocalDatabase(config, log, signal)
@@ -41,7 +41,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     listeners = await startListeners(settings, options)
     signal.throwIfAborted()
     await openService(settings, listeners, options)
-    if (!signal.aborted) await announce(config, port, log)
+    if (!signal.aborted) await announce(config, place, log)
     if (config.LISTENERS > 1) compactHeap()
     return together([...started, listeners])
   } catch (error) {
@@ -89,6 +89,7 @@ async function superviseListeners(config: Config, options: ServiceOptions): Prom
         JWT_SECRET: config.JWT_SECRET?.reveal() ?? '',
         // Also where it is in a file: a listener that replaces another one must accept the same tokens.
         JWT_SECRET_PREVIOUS: config.JWT_SECRET_PREVIOUS?.reveal() ?? '',
+        SERVER_HOST: config.SERVER_HOST,
         SERVER_PORT: String(config.SERVER_PORT),
       },
       // One heap for all threads of glibc's allocator: 0.6 MB less per listener.
@@ -117,29 +118,10 @@ async function superviseListeners(config: Config, options: ServiceOptions): Prom
 }
 
 /** Reports where clients on this machine reach the service: to the log, and to a newcomer or a terminal. */
-async function announce(config: Config, port: number, log: Logger): Promise<void> {
-  const url = urlOf(config.SERVER_HOST, port)
+async function announce(config: Config, place: Place, log: Logger): Promise<void> {
+  const url = urlOf({ ...place, SERVER_HOST: config.SERVER_HOST })
   log.info({ url, listeners: config.LISTENERS, ...memoryLimits() }, 'Listening')
   if (config.DATABASE_URL !== undefined && !process.stderr.isTTY) return
   const { welcome } = await import('./welcome.ts')
   process.stderr.write(welcome(url))
-}
-
-/** Where clients on this machine reach a service that listens there. */
-export function urlOf(host: string, port: number): string {
-  return `http://${['0.0.0.0', '::'].includes(host) ? 'localhost' : host}:${port}`
-}
-
-async function takePort({ SERVER_HOST: host, SERVER_PORT: wanted }: Config): Promise<number> {
-  try {
-    const port = await probePort(host, wanted)
-    // Between this probe and the listeners' start another copy could pass its own probe.
-    await claim(`port/${host}/${port}`)
-    return port
-  } catch (error) {
-    if (!isTaken(error)) throw error
-    const holder = 'another program, or another copy of taskapi, listens there'
-    const fix = 'set SERVER_PORT to a free port'
-    throw new Error(`Cannot listen on ${host}:${wanted}: ${holder}; ${fix}`, { cause: error })
-  }
 }
