@@ -7,19 +7,12 @@ import { CHUNKS_MAX } from './crumbs.ts'
 import { type Head, readHead } from './head.ts'
 import { commonLines, headerLines, NO_STORE } from './headers.ts'
 import type { Host, Unanswered } from './host.ts'
-import { Problem, shed } from './problem.ts'
+import { LATE, Problem } from './problem.ts'
 import { Remainder } from './remainder.ts'
 import { logFailure, logRequest } from './request-log.ts'
 import type { Call, Received } from './route.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
-import {
-  AT_ONCE_BYTES_MAX,
-  type Ending,
-  type Outgoing,
-  writeContinue,
-  writeUnusual,
-  writeUsual,
-} from './writer.ts'
+import { type Ending, type Outgoing, writeContinue, writeUnusual, writeUsual } from './writer.ts'
 
 const NO_PIECES: readonly Buffer[] = []
 
@@ -31,12 +24,6 @@ export type Step = (exchange: Exchange) => typeof WAITS | void
 
 /** Receives the pieces of a body; a piece is valid during the call only. */
 export type Take = (exchange: Exchange, piece: ArrayBuffer, isLast: boolean) => void
-
-// Made once: under overload there are thousands a second.
-const LATE = shed(
-  'deadline_exceeded',
-  'The request was not answered in time; a write may have happened',
-)
 
 /** What happens to the requests of a path. */
 export interface Route {
@@ -288,17 +275,10 @@ export class Exchange implements Call, Unanswered {
     if (this.#detached) refusals.release()
   }
 
-  /** Closes the connection once the client has had time to read the answer and to stop sending. */
   #part(): void {
-    const bytes = this.payload?.length ?? 0
-    const isSmall = bytes <= AT_ONCE_BYTES_MAX
-    if (isSmall && this.bodyArrived && this.untrusted === undefined) {
-      this.#response.close()
-      return
-    }
+    const isOver = this.bodyArrived && this.untrusted === undefined
     this.#remainder = new Remainder(this, this.#response)
-    if (isSmall) this.#remainder.linger()
-    else this.#remainder.keepUnread(bytes)
+    this.#remainder.part(this.payload?.length ?? 0, isOver)
   }
 
   /** Marks the end, by answer or abort; true only the first time. */

@@ -146,6 +146,12 @@ export function shed(
 /** Made once: under overload there are thousands a second. */
 export const OVERLOADED = shed('overloaded', 'Too many requests are waiting, try again later')
 
+/** For a request that waited until its deadline. */
+export const LATE = shed(
+  'deadline_exceeded',
+  'The request was not answered in time; a write may have happened',
+)
+
 /** For a client that has its share of something scarce. Made once, like the other. */
 export const TOO_MANY_REQUESTS = new Problem(
   'too_many_requests',

@@ -4,7 +4,7 @@ import type { Host, Parting } from './host.ts'
 import type { InFlight } from './in-flight.ts'
 import { logUnread, type Named } from './request-log.ts'
 import type { HttpResponse } from './uws.ts'
-import { writeRest } from './writer.ts'
+import { AT_ONCE_BYTES_MAX, writeRest } from './writer.ts'
 
 /** How long a connection stays open behind its last answer while the client may still be sending. */
 const LINGER_MS = 1000
@@ -31,7 +31,7 @@ export class Remainder implements Parting {
   /** Goes on with the answer whenever its client has taken some of it. */
   awaitReader(payload: string | Buffer): void {
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
-    this.keepUnread(bytes.byteLength)
+    this.#keepUnread(bytes.byteLength)
     this.#response.onWritable((offset) => {
       const [accepted, complete] = writeRest(this.#response, bytes, offset)
       if (complete) this.leave()
@@ -39,15 +39,28 @@ export class Remainder implements Parting {
     })
   }
 
+  /**
+   * Closes the connection once the client has had time to read the answer and to stop sending.
+   *
+   * @param bytes of the answer
+   * @param isOver true when nothing more of the request is to come
+   */
+  part(bytes: number, isOver: boolean): void {
+    const isSmall = bytes <= AT_ONCE_BYTES_MAX
+    if (isSmall && isOver) this.#response.close()
+    else if (isSmall) this.#linger()
+    else this.#keepUnread(bytes)
+  }
+
   /** Counts an answer that waits for its reader. */
-  keepUnread(bytes: number): void {
+  #keepUnread(bytes: number): void {
     this.#bytes = bytes
     this.#host.unreadBytes += bytes
     this.#enter(this.#host.unread, this.#host.options.requestTimeoutMs)
   }
 
   /** Leaves the client a moment to stop sending, and to read the answer. */
-  linger(): void {
+  #linger(): void {
     this.#enter(this.#host.lingering, LINGER_MS)
   }
 
