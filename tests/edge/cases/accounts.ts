@@ -47,7 +47,7 @@ export const accounts: readonly Case[] = [
   },
   {
     name: 'an umlaut in an address',
-    why: 'README: Limits',
+    why: 'docs/limits.md',
     bytes: email('ädä@example.com'),
     ...invalid('/email'),
   },

@@ -192,7 +192,7 @@ export const bodies: readonly Case[] = [
     bytes: sendOpen('POST', TASKS, BODY, JSON_TYPE, 'Expect: 100-continue'),
     expect: 401,
   },
-  { name: 'a body of the largest size', why: 'README: Limits', bytes: sized(65_536), expect: 201 },
+  { name: 'a body of the largest size', why: 'docs/limits.md', bytes: sized(65_536), expect: 201 },
   {
     name: 'a body one byte over',
     why: 'RFC 9110, 15.5.14',

@@ -16,7 +16,7 @@ export const requestLine: readonly Case[] = [
   },
   {
     name: 'HTTP/1.0',
-    why: 'README: Limits',
+    why: 'docs/limits.md',
     bytes: line('GET /health HTTP/1.0'),
     expect: [200, 505],
   },
@@ -61,13 +61,13 @@ export const requestLine: readonly Case[] = [
   },
   {
     name: 'a PROXY line from a stranger',
-    why: 'README: Limits',
+    why: 'docs/limits.md',
     bytes: `PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n${plain('GET', '/health')}`,
     expect: [400, 505, 'none'],
   },
   {
     name: 'absolute-form',
-    why: 'RFC 9112, 3.2.2; README: Limits',
+    why: 'RFC 9112, 3.2.2; docs/limits.md',
     bytes: plain('GET', 'http://service.example/health'),
     expect: [200, 505],
   },
@@ -79,7 +79,7 @@ export const requestLine: readonly Case[] = [
   },
   {
     name: 'asterisk-form',
-    why: 'RFC 9112, 3.2.4; README: Limits',
+    why: 'RFC 9112, 3.2.4; docs/limits.md',
     bytes: plain('OPTIONS', '*'),
     expect: [200, 204, 505],
   },

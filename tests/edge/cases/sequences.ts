@@ -44,7 +44,7 @@ export const sequences: readonly Case[] = [
   },
   {
     name: 'a read, then another',
-    why: 'README: Limits',
+    why: 'docs/limits.md',
     bytes: read + read,
     expect: [200, 'none'],
     ...SECOND_MAY_GO,
@@ -65,7 +65,7 @@ export const sequences: readonly Case[] = [
   },
   {
     name: 'a write, then a read',
-    why: 'README: Limits',
+    why: 'docs/limits.md',
     bytes: create('piped') + health,
     expect: [201, 'none'],
     ...SECOND_MAY_GO,
