@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { renderHelp } from '../config/docs.ts'
 import { VERSION } from '../root.ts'
 import { writeDocs } from './docs.ts'
+import { checkHealth } from './healthcheck.ts'
 import { applyMigrations } from './migrate.ts'
 import { printDocument } from './openapi.ts'
 
@@ -22,6 +23,11 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .command('migrate')
     .description('apply pending migrations and exit')
     .action(applyMigrations)
+  program
+    .command('healthcheck')
+    .description('ask the running service for /health, and exit with 0 when it answers 200')
+    .option('--ready', 'ask for /ready instead', false)
+    .action(checkHealth)
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
