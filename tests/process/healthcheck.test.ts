@@ -14,13 +14,13 @@ beforeAll(async () => {
 afterAll(() => database.drop())
 
 async function check(env: Record<string, string | number>, ...options: string[]) {
-  const { child, exited, stderr } = await runMain(asText(env), ['healthcheck', ...options])
+  const running = await runMain(asText(env), ['healthcheck', ...options])
   let stdout = ''
-  child.stdout?.on('data', (chunk) => {
+  running.child.stdout?.on('data', (chunk) => {
     stdout += chunk
   })
-  const { code } = await exited
-  return { code, stdout, stderr: stderr() }
+  const { code } = await running.exited
+  return { code, stdout, stderr: running.stderr() }
 }
 
 function asText(env: Record<string, string | number>): Record<string, string> {
