@@ -16,14 +16,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createMemoryCgroup, type MemoryCgroup } from '../../bench/servers/memory-cgroup.ts'
 import type { Exit, LogLine } from '../support/service.ts'
-import {
-  followSteps,
-  type ImageConfig,
-  outsideNpm,
-  readConfig,
-  readStages,
-  type Stage,
-} from './dockerfile.ts'
+import { followSteps, type ImageConfig, outsideNpm, readConfig, readStages } from './dockerfile.ts'
 
 const run = promisify(execFile)
 const CONTEXT = fileURLToPath(new URL('../..', import.meta.url))
@@ -37,7 +30,7 @@ const PACKAGES = [
   'libgcc-s1',
   'libstdc++6',
 ].join(',')
-const TOOLS = ['/usr/bin/mmdebstrap', '/usr/bin/unshare', '/usr/sbin/capsh', '/usr/bin/npx']
+const TOOLS = ['/usr/bin/mmdebstrap', '/usr/bin/unshare', '/usr/sbin/capsh']
 const MIB = 2 ** 20
 
 /**
@@ -64,7 +57,6 @@ exec /usr/sbin/capsh --chroot="$root" --drop=all --no-new-privs --gid="$group" -
 
 export interface Image {
   root: string
-  stages: readonly Stage[]
   config: ImageConfig
   remove(): Promise<void>
 }
@@ -80,6 +72,16 @@ export function canMakeRoot(): boolean {
 /** Takes about a minute: npm installs what the build needs. */
 export async function buildImage(): Promise<Image> {
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-image-'))
+  const remove = () => rm(folder, { recursive: true, force: true })
+  try {
+    return { ...(await buildIn(folder)), remove }
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}
+
+async function buildIn(folder: string): Promise<Omit<Image, 'remove'>> {
   const root = join(folder, 'root')
   const built = join(folder, 'build')
   await mkdir(built)
@@ -96,7 +98,7 @@ export async function buildImage(): Promise<Image> {
   const place = join(root, config.entrypoint[0] ?? '')
   await mkdir(dirname(place), { recursive: true })
   await copyFile(node, place)
-  return { root, stages, config, remove: () => rm(folder, { recursive: true, force: true }) }
+  return { root, config }
 }
 
 /** The version of Node that `base`, such as `node:26-trixie-slim`, has. */
