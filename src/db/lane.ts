@@ -11,11 +11,6 @@ const SLOW_MS = 25
  * 30 % higher, and fewer writes.
  */
 const BATCHES_MAX = 4
-/**
- * Calls in flight of an operation that has no batches: their answers may arrive in one piece, and all be in memory at
- * once. Fewer were measured, too: each statement then wakes PostgreSQL for itself, which took 40 % more CPU with 4 or 8.
- */
-const SINGLES_MAX = 64
 /** A lane is late once calls have waited without a break for this many times the wait that counts, as in no burst. */
 const STANDING_FACTOR = 2
 /** What a call is worth while there is more work than can be done: reads are turned away last, heavy ones first. */
@@ -27,6 +22,16 @@ interface Call {
   readonly ended: boolean
 }
 
+export interface LaneLimits {
+  /** Calls in a batch at most; with 1 each call is a statement of its own, sent at once. */
+  readonly batchCallsMax: number
+  /**
+   * Calls in flight of an operation that has no batches: their answers may arrive in one piece, and all be in memory at
+   * once. With 4 or 8, each statement wakes PostgreSQL for itself, which took 40 % more CPU than with 64.
+   */
+  readonly singlesMax: number
+}
+
 export class Lane {
   readonly operation: Operation
   readonly priority: Priority
@@ -36,18 +41,21 @@ export class Lane {
   scheduled = false
   lastSize = 0
   readonly #callsMax: number
+  /** A queue of so many calls is no more than the next statements take. */
+  readonly #shortMax: number
   readonly #inFlightMax: number
   #sentAtMs = 0
   /** Since when some call has been waiting without a break. */
   #standingSinceMs = 0
 
-  constructor(operation: Operation, batchCallsMax: number) {
+  constructor(operation: Operation, { batchCallsMax, singlesMax }: LaneLimits) {
     this.operation = operation
     this.priority = priorityOf(operation)
     this.#callsMax = operation.many ? batchCallsMax : 1
     // Without batching the queue's own limit is the only one.
     if (batchCallsMax === 1) this.#inFlightMax = Number.POSITIVE_INFINITY
-    else this.#inFlightMax = operation.many ? BATCHES_MAX : SINGLES_MAX
+    else this.#inFlightMax = operation.many ? BATCHES_MAX : singlesMax
+    this.#shortMax = Math.max(this.#callsMax, singlesMax)
   }
 
   push(call: WaitingCall): void {
@@ -72,7 +80,7 @@ export class Lane {
    * what counts is the delay of a queue that does not drain, and not its length.
    */
   isLate(waitMs: number, nowMs: number): boolean {
-    if (this.waiting.size < Math.max(this.#callsMax, SINGLES_MAX)) return false
+    if (this.waiting.size < this.#shortMax) return false
     if (nowMs - this.#standingSinceMs < STANDING_FACTOR * waitMs) return false
     const front = this.waiting.front
     return front !== undefined && nowMs - front.arrivedAtMs > waitMs

@@ -5,7 +5,7 @@
 // commit once per batch. A write is acknowledged after the commit of its batch.
 import { type Carrier, runBatch } from './batch.ts'
 import { DatabaseOverloadedError } from './failures.ts'
-import { Lane, type Priority, WaitingCall } from './lane.ts'
+import { Lane, type LaneLimits, type Priority, WaitingCall } from './lane.ts'
 import type { Input, Operation } from './operation.ts'
 
 /** Of the calls that the queue may hold, the share of one account that may wait before it alone is turned away. */
@@ -38,11 +38,9 @@ export interface AccountCall extends Call {
   readonly caller: string
 }
 
-export interface QueueLimits {
-  /** Calls in a batch at most; with 1 each call is a statement of its own, sent at once. */
-  batchCallsMax: number
+export interface QueueLimits extends LaneLimits {
   /** Calls that may be unanswered, of all operations together, waiting or in flight. */
-  callsMax: number
+  readonly callsMax: number
 }
 
 /** Runs operations. Whether a call waits, is batched, or goes out alone, no caller can tell by its result. */
@@ -115,7 +113,7 @@ export class Queue {
   }
 
   #open(operation: Operation): Lane {
-    const lane = new Lane(operation, this.#limits.batchCallsMax)
+    const lane = new Lane(operation, this.#limits)
     this.#lanes.set(operation, lane)
     return lane
   }

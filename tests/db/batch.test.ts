@@ -32,7 +32,7 @@ afterAll(async () => {
 })
 
 function openTasks(on: Pool, batchCallsMax = 128, callsMax = 1000): Tasks {
-  return tasksOf(new Queue(on, { batchCallsMax, callsMax }))
+  return tasksOf(new Queue(on, { batchCallsMax, singlesMax: 64, callsMax }))
 }
 
 type Operation =
@@ -310,7 +310,7 @@ describe('calls that wait', () => {
   })
 
   test('are given up when nobody waits for them any more', async () => {
-    const queue = new Queue(db, { batchCallsMax: 128, callsMax: 1000 })
+    const queue = new Queue(db, { batchCallsMax: 128, singlesMax: 64, callsMax: 1000 })
     const tasks = tasksOf(queue, 100)
     const owner = USERS[0] ?? ''
     const { id } = await tasks.insert(owner, { title: 'x' })

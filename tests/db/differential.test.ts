@@ -33,7 +33,9 @@ beforeAll(async () => {
     `insert into users (id, email, password_hash) values ('${OWNER}', 'a@example.com', 'x')`,
   )
   pools = CLIENTS.map((client) => openTestPool(database.url, { client }))
-  queues = pools.map((pool) => new Queue(pool, { batchCallsMax: 128, callsMax: 1000 }))
+  queues = pools.map(
+    (pool) => new Queue(pool, { batchCallsMax: 128, singlesMax: 64, callsMax: 1000 }),
+  )
 })
 
 afterAll(async () => {

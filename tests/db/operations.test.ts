@@ -47,7 +47,11 @@ async function open(batchCallsMax: number): Promise<Side> {
   }
   // One connection, so that single calls are run in the order in which they are made.
   const pool = openTestPool(database.url, { connections: 1 })
-  return { database, pool, queue: new Queue(pool, { batchCallsMax, callsMax: 1000 }) }
+  return {
+    database,
+    pool,
+    queue: new Queue(pool, { batchCallsMax, singlesMax: 64, callsMax: 1000 }),
+  }
 }
 
 const text = fc

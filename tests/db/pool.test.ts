@@ -77,13 +77,13 @@ describe('a connection that hands answers to the wrong calls', () => {
       onEvent: (event) => events.push(event),
     })
     const honest = openTestPool(database.url)
-    const writer = tasksOf(new Queue(honest, { batchCallsMax: 128, callsMax: 100 }))
+    const writer = tasksOf(new Queue(honest, { batchCallsMax: 128, singlesMax: 64, callsMax: 100 }))
     const [mine, theirs] = [
       await writer.insert(OWNER, { title: 'mine' }),
       await writer.insert(OTHER, { title: 'theirs' }),
     ]
     // One statement per call, so that two are in flight at once.
-    const tasks = tasksOf(new Queue(pool, { batchCallsMax: 1, callsMax: 100 }))
+    const tasks = tasksOf(new Queue(pool, { batchCallsMax: 1, singlesMax: 64, callsMax: 100 }))
     const found = await Promise.all([tasks.find(OWNER, mine.id), tasks.find(OTHER, theirs.id)])
     expect(found).toEqual([mine, theirs])
     expect(events.map(({ type }) => type)).toContain('mismatch')
@@ -94,7 +94,7 @@ describe('a connection that hands answers to the wrong calls', () => {
 
 test('a read does not wait behind a write that waits for a lock', async () => {
   const pool = openTestPool(database.url, { connections: 3 })
-  const tasks = tasksOf(new Queue(pool, { batchCallsMax: 128, callsMax: 100 }))
+  const tasks = tasksOf(new Queue(pool, { batchCallsMax: 128, singlesMax: 64, callsMax: 100 }))
   const { id } = await tasks.insert(OWNER, { title: 'before' })
   await database.query(`begin; select 1 from tasks where id = '${id}' for update`)
   const writing = tasks.update(OWNER, id, { title: 'after' })
@@ -126,7 +126,7 @@ test.each(['wire', 'postgres'])(
 test('two listeners that change the same rows in other orders do not block each other for good', async () => {
   const pools = [openTestPool(database.url), openTestPool(database.url)]
   const clients = pools.map((pool) =>
-    tasksOf(new Queue(pool, { batchCallsMax: 128, callsMax: 9999 })),
+    tasksOf(new Queue(pool, { batchCallsMax: 128, singlesMax: 64, callsMax: 9999 })),
   )
   const ids: string[] = []
   for (let count = 0; count < 40; count += 1) {

@@ -50,7 +50,7 @@ async function lockTables(): Promise<() => Promise<unknown>> {
 }
 
 describe('a queue that does not drain', () => {
-  const LIMITS = { batchCallsMax: 128, callsMax: 5000 }
+  const LIMITS = { batchCallsMax: 128, singlesMax: 64, callsMax: 5000 }
   const find = (queue: Queue) => findTask(queue, callOf(randomUUID()), OTHER)
 
   test('turns further calls away at once, and none after it has drained', async () => {
@@ -132,7 +132,7 @@ describe('the limit of a queue', () => {
   ])(
     'counts the calls of all kinds together: %s, %i, %i kinds',
     async (_, batchCallsMax, kinds) => {
-      const queue = new Queue(pool, { batchCallsMax, callsMax: CALLS_MAX })
+      const queue = new Queue(pool, { batchCallsMax, singlesMax: 64, callsMax: CALLS_MAX })
       const unlock = await lockTables()
       const refused: unknown[] = []
       const calls = Array.from({ length: 10 * CALLS_MAX }, (__, index) =>
@@ -152,7 +152,7 @@ describe('the limit of a queue', () => {
 
 describe('a call that nobody waits for any more', () => {
   test('is not sent: its client has gone', async () => {
-    const queue = new Queue(pool, { batchCallsMax: 128, callsMax: 100 })
+    const queue = new Queue(pool, { batchCallsMax: 128, singlesMax: 64, callsMax: 100 })
     const { id } = await insertTask(queue, callOf(OWNER), { title: 'before' })
     const unlock = await lockTables()
     const first = updateTask(queue, callOf(OWNER), id, { description: 'sent' })
@@ -167,7 +167,7 @@ describe('a call that nobody waits for any more', () => {
   })
 
   test('gives its place to another', async () => {
-    const queue = new Queue(pool, { batchCallsMax: 128, callsMax: 3 })
+    const queue = new Queue(pool, { batchCallsMax: 128, singlesMax: 64, callsMax: 3 })
     for (let round = 0; round < 5; round += 1) {
       const unlock = await lockTables()
       const calls = [10_000, 1, 1].map((waitMs) =>
@@ -184,7 +184,7 @@ describe('a call that nobody waits for any more', () => {
 })
 
 test('a flood of lists lets the list of another account go before it', async () => {
-  const queue = new Queue(pool, { batchCallsMax: 128, callsMax: 1000 })
+  const queue = new Queue(pool, { batchCallsMax: 128, singlesMax: 64, callsMax: 1000 })
   const unlock = await lockTables()
   const order: string[] = []
   const flood = Array.from({ length: 300 }, (_, index) =>

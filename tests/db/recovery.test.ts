@@ -17,7 +17,7 @@ import { isUsable, openTestPool } from '../support/pool.ts'
 import { callOf, tasksOf } from '../support/tasks.ts'
 
 const OWNER = '01a2024a-0000-7000-8000-000000000000'
-const LIMITS = { batchCallsMax: 128, callsMax: 100 }
+const LIMITS = { batchCallsMax: 128, singlesMax: 64, callsMax: 100 }
 const STATEMENT_TIMEOUT_MS = 5000
 
 let database: TestDatabase

@@ -79,7 +79,7 @@ describe.skipIf(!hasSystemPostgres())('a primary and a standby (needs postgresql
     await pool.start()
     const sql = `insert into users (id, email, password_hash) values ('${OWNER}', 'o@example.com', 'x')`
     await runOn(primary.url, sql)
-    const tasks = tasksOf(new Queue(pool, { batchCallsMax: 128, callsMax: 100 }))
+    const tasks = tasksOf(new Queue(pool, { batchCallsMax: 128, singlesMax: 64, callsMax: 100 }))
     const task = await tasks.insert(OWNER, { title: 'before' })
     await eventually('replication', async () => (await countTasks(standby.url)) === 1)
     await primary.crash()

@@ -47,7 +47,7 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
     await database.query(
       `insert into users (id, email, password_hash) values ('${OWNER}', 'o@example.com', 'x')`,
     )
-    return tasksOf(new Queue(pool, { batchCallsMax: 1, callsMax: 1000 }))
+    return tasksOf(new Queue(pool, { batchCallsMax: 1, singlesMax: 64, callsMax: 1000 }))
   }
 
   async function startPooler(

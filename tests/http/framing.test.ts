@@ -63,6 +63,26 @@ async function answerTo(...pieces: string[]): Promise<WireAnswer> {
 }
 
 describe('a body in chunks', () => {
+  test.each([
+    [BODY_BYTES_MAX, 413],
+    [8192, 400],
+  ])(
+    'of %i bytes at most is refused in crumbs with %i, and so are the next chunks of that client',
+    async (bytesMax, status) => {
+      await edge.close()
+      edge = await startEdge(bytesMax)
+      const crumbs = chunk(' ').repeat(2049)
+      const first = await answerTo(`${post('Transfer-Encoding: chunked')}${crumbs}`)
+      expect(first.status).toBe(status)
+      const whole = `${post('Transfer-Encoding: chunked')}${chunk(JSON_BODY)}0\r\n\r\n`
+      const next = await answerTo(whole)
+      expect(next.status).toBe(429)
+      expect(next.headers.get('retry-after')).toBe('1')
+      const plain = post(`Content-Length: ${JSON_BODY.length}`) + JSON_BODY
+      expect((await answerTo(plain)).status).toBe(201)
+    },
+  )
+
   test('is taken, and its connection ends with the answer', async () => {
     const whole = post('Transfer-Encoding: chunked') + chunk(JSON_BODY)
     const { text, closed } = await exchange([`${whole}0\r\n\r\n`])

@@ -91,6 +91,8 @@ beforeAll(async () => {
     rateLimit: undefined,
     clients: new Clients([]),
     bodyBytesMax: 1024,
+    memoryBytes: Number.POSITIVE_INFINITY,
+    collectBuffers: () => undefined,
     requestTimeoutMs: 300,
     authenticate: (authorization) => {
       if (authorization !== 'Bearer reader') throw unauthorized('Who are you?')

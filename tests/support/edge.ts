@@ -104,7 +104,7 @@ const routes = [
   }),
 ]
 
-export async function startEdge(): Promise<Edge> {
+export async function startEdge(bodyBytesMax = BODY_BYTES_MAX): Promise<Edge> {
   const uws = loadUws()
   const log: Record<string, unknown>[] = []
   const lifecycle = new Lifecycle()
@@ -116,7 +116,9 @@ export async function startEdge(): Promise<Edge> {
     allowedHeaders: '*',
     rateLimit: undefined,
     clients: new Clients([]),
-    bodyBytesMax: BODY_BYTES_MAX,
+    bodyBytesMax,
+    memoryBytes: Number.POSITIVE_INFINITY,
+    collectBuffers: () => undefined,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
     authenticate: (authorization) => {
       if (authorization !== 'Bearer me') throw unauthorized('Who are you?')

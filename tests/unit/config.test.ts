@@ -1,7 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { describe, expect, test } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
 import { ConfigError, parseConfig } from '../../src/server/config/config.ts'
 import { countCpus } from '../../src/server/config/cpus.ts'
+import { HELP_COLUMNS, renderHelp } from '../../src/server/config/docs.ts'
 import { settingEntries } from '../../src/server/config/settings.ts'
 import { MAIN } from '../support/service.ts'
 
@@ -161,4 +165,143 @@ test('takes a list of header names, and nothing else, for what browsers may send
   for (const text of ['Authorization,', 'two words', 'a:b', 'a\r\nb', 'ä']) {
     expect(problems({ CORS_HEADERS: text })).toMatchObject([{ name: 'CORS_HEADERS' }])
   }
+})
+
+describe('a secret in a file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'taskapi-secrets-'))
+  const KEY = 'a key for tests that is long enough'
+
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  function write(content: string | Buffer): string {
+    const path = join(folder, `secret-${Math.random()}`)
+    writeFileSync(path, content)
+    return path
+  }
+
+  test('is read without its last line break, whichever variable of a secret names it', () => {
+    const config = parseConfig({
+      DATABASE_URL_FILE: write('postgres://u:p@db.example/taskapi\n'),
+      JWT_SECRET_FILE: write(`${KEY}\r\n`),
+      JWT_SECRET_PREVIOUS_FILE: write(`${KEY}\n\n`),
+    })
+    expect(config.DATABASE_URL?.address.database).toBe('taskapi')
+    expect(config.JWT_SECRET?.reveal()).toBe(KEY)
+    expect(config.JWT_SECRET_PREVIOUS?.reveal()).toBe(`${KEY}\n`)
+  })
+
+  test('may be named in .env, which the environment overrides', () => {
+    const file = `JWT_SECRET_FILE=${write(KEY)}`
+    expect(parseConfig({}, file).JWT_SECRET?.reveal()).toBe(KEY)
+    expect(parseConfig({ JWT_SECRET: SECRET }, file).JWT_SECRET?.reveal()).toBe(SECRET)
+    const env = { JWT_SECRET_FILE: write(SECRET) }
+    expect(parseConfig(env, `JWT_SECRET=${KEY}`).JWT_SECRET?.reveal()).toBe(SECRET)
+  })
+
+  test('beside the secret itself is refused', () => {
+    expect(problems({ JWT_SECRET: SECRET, JWT_SECRET_FILE: write(KEY) })).toEqual([
+      {
+        name: 'JWT_SECRET_FILE',
+        value: 'set',
+        expected: 'only one of JWT_SECRET and JWT_SECRET_FILE',
+        source: 'the environment',
+      },
+    ])
+  })
+
+  test.each([
+    ['does not exist', () => join(folder, 'absent'), 'ENOENT'],
+    ['is a folder', () => folder, 'it is not a regular file'],
+    ['is a device', () => '/dev/zero', 'it is not a regular file'],
+    ['has more than 64 KB', () => write('s'.repeat(65_537)), 'it has 65537 bytes'],
+    ['is not text', () => write(Buffer.alloc(40, 0xff)), 'a text file in UTF-8'],
+    ['holds a NUL', () => write(`${KEY}\0${KEY}`), 'a text file in UTF-8'],
+  ])('in a file that %s is refused with the path and the reason', (_, makePath, reason) => {
+    const path = makePath()
+    const found = problems({ JWT_SECRET_FILE: path })
+    expect(found).toMatchObject([{ name: 'JWT_SECRET_FILE', value: JSON.stringify(path) }])
+    expect(found[0]?.expected).toContain(reason)
+    expect(JSON.stringify(found)).not.toContain(KEY)
+  })
+
+  test('of exactly 64 KB is accepted', () => {
+    const text = 's'.repeat(65_536)
+    expect(parseConfig({ JWT_SECRET_FILE: write(text) }).JWT_SECRET?.reveal()).toBe(text)
+  })
+
+  test('that is not accepted is blamed on the file, and not shown', () => {
+    const path = write('mysql://u:hunter2@host/db')
+    const found = problems({ DATABASE_URL_FILE: path, JWT_SECRET: SECRET })
+    expect(found).toMatchObject([
+      {
+        name: 'DATABASE_URL',
+        value: 'a value of 25 bytes',
+        source: `${JSON.stringify(path)}, which DATABASE_URL_FILE names`,
+      },
+    ])
+    expect(JSON.stringify(found)).not.toContain('hunter2')
+    expect(problems({ JWT_SECRET_FILE: write('\n') })).toMatchObject([
+      { name: 'JWT_SECRET', value: 'a value of 0 bytes' },
+    ])
+  })
+
+  test('set as if it were the path of one is not shown', () => {
+    for (const JWT_SECRET_FILE of ['hunter2/hunter2', 'postgres://u:hunter2@host/db']) {
+      const found = problems({ JWT_SECRET_FILE })
+      expect(found).toMatchObject([{ name: 'JWT_SECRET_FILE' }])
+      expect(JSON.stringify(found)).not.toContain('hunter2')
+    }
+  })
+
+  test('counts as set where another setting requires it', () => {
+    const DATABASE_URL = 'postgres://u:p@db.example/taskapi'
+    expect(problems({ DATABASE_URL, JWT_SECRET_FILE: write(KEY) })).toEqual([])
+    const found = problems({ DATABASE_URL_FILE: write(DATABASE_URL) })
+    expect(found).toMatchObject([{ name: 'JWT_SECRET', value: 'not set' }])
+  })
+
+  test('is no way to set what is no secret', () => {
+    expect(parseConfig({ SERVER_PORT_FILE: write('9000') }).SERVER_PORT).toBe(8080)
+  })
+})
+
+test('PORT is used only where SERVER_PORT is set nowhere, and errors name it', () => {
+  expect(parseConfig({ PORT: '9000' }).SERVER_PORT).toBe(9000)
+  expect(parseConfig({}, 'PORT=9000').SERVER_PORT).toBe(9000)
+  expect(parseConfig({ PORT: '9000', SERVER_PORT: '7000' }).SERVER_PORT).toBe(7000)
+  expect(parseConfig({ PORT: '9000' }, 'SERVER_PORT=7000').SERVER_PORT).toBe(7000)
+  expect(parseConfig({ PORT: '' }).SERVER_PORT).toBe(8080)
+  expect(problems({ PORT: '80a' })).toMatchObject([
+    { name: 'PORT', value: '"80a"', source: 'the environment' },
+  ])
+  expect(problems({ PORT: '80a', SERVER_PORT: '7000' })).toEqual([])
+})
+
+test('words may be written in upper case, and on and off as other words', () => {
+  const config = parseConfig({
+    LOG_LEVEL: 'INFO',
+    DB_POOLER: 'Transaction',
+    RATE_LIMIT: '100/S',
+    TRUSTED_PROXIES: 'Loopback',
+  })
+  expect(config).toMatchObject({ LOG_LEVEL: 'info', DB_POOLER: 'transaction' })
+  expect(config.RATE_LIMIT).toEqual({ requests: 100, seconds: 1 })
+  expect(config.TRUSTED_PROXIES).toHaveLength(2)
+  expect(parseConfig({ RATE_LIMIT: 'OFF' }).RATE_LIMIT).toBeUndefined()
+  for (const DB_BATCHING of ['On', 'TRUE', 'yes', '1']) {
+    expect(parseConfig({ DB_BATCHING }).DB_BATCHING).toBe(true)
+  }
+  for (const DB_BATCHING of ['OFF', 'false', 'No', '0']) {
+    expect(parseConfig({ DB_BATCHING }).DB_BATCHING).toBe(false)
+  }
+  expect(problems({ DB_BATCHING: 'maybe' })).toMatchObject([{ name: 'DB_BATCHING' }])
+})
+
+test('the help fits its columns and aligns what it says about each setting', () => {
+  const lines = renderHelp().split('\n')
+  expect(lines.filter((line) => line.length > HELP_COLUMNS)).toEqual([])
+  const column = lines.find((line) => line.includes(' Token lifetime'))?.indexOf('Token lifetime')
+  const accepted = lines.filter((line) => line.includes('Accepted: '))
+  expect(accepted).toHaveLength(settingEntries.length)
+  expect(new Set(accepted.map((line) => line.indexOf('Accepted: ')))).toEqual(new Set([column]))
 })

@@ -7,7 +7,7 @@ import {
   type PasswordPool,
   type PasswordPoolOptions,
 } from '../../workers/passwords/pool.ts'
-import { type Route, routesFor } from '../http/route.ts'
+import { type Ready, type Route, routesFor } from '../http/route.ts'
 import type { Logger } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
 import { createLoginReports, type ReportLogin } from './login-events.ts'
@@ -31,7 +31,7 @@ export interface Context {
   /** Lines of the log that would repeat. */
   readonly events: Sampling
   /** The OpenAPI document of the routes. */
-  readonly document: () => Promise<unknown>
+  readonly document: () => Promise<Ready<unknown>>
 }
 
 export interface ContextOptions {

@@ -1,11 +1,14 @@
 // Runs in the process that the user started, only when it was given arguments. The list of commands.
 import { Command } from 'commander'
-import { renderHelp } from '../config/docs.ts'
+import { HELP_COLUMNS, renderHelp } from '../config/docs.ts'
 import { VERSION } from '../root.ts'
+import { backUp } from './backup.ts'
+import { printConfig } from './config.ts'
 import { writeDocs } from './docs.ts'
 import { checkHealth } from './healthcheck.ts'
 import { applyMigrations } from './migrate.ts'
 import { printDocument } from './openapi.ts'
+import { restore } from './restore.ts'
 
 export interface CliOptions {
   /** Starts the service; resolves when it is up. */
@@ -17,6 +20,7 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
   const program = new Command('taskapi')
     .description('A task-management API on uWebSockets.js and PostgreSQL')
     .version(VERSION)
+    .configureHelp({ helpWidth: HELP_COLUMNS })
     .addHelpText('after', `\n${renderHelp()}`)
   program.command('serve').description('start the service, as without a command').action(serve)
   program
@@ -28,6 +32,21 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .description('ask the running service for /health, and exit with 0 when it answers 200')
     .option('--ready', 'ask for /ready instead', false)
     .action(checkHealth)
+  program
+    .command('config')
+    .description('print every setting in force and where it comes from; secrets are withheld')
+    .option('--json', 'print an object for scripts', false)
+    .action(printConfig)
+  program
+    .command('backup')
+    .description('write every account and task of one moment to a file')
+    .option('--output <file>', 'compressed when its name ends in .gz; - is standard output', '-')
+    .action(backUp)
+  program
+    .command('restore')
+    .description('put a backup into an empty database')
+    .argument('<file>', 'compressed or not; - is standard input')
+    .action(restore)
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')

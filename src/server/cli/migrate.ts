@@ -1,7 +1,7 @@
 // Runs in the process that the user started: the command `migrate`.
 import { describeError } from '../../db/failures.ts'
 import { migrate } from '../../db/migrate.ts'
-import { readConfig } from '../config/config.ts'
+import { readConfig, readMisnomers } from '../config/config.ts'
 import { createLog } from '../observe/log.ts'
 import { startLocalDatabase } from '../process/local-database.ts'
 import { MIGRATIONS_FOLDER } from '../root.ts'
@@ -10,6 +10,7 @@ import { MIGRATIONS_FOLDER } from '../root.ts'
 export async function applyMigrations(): Promise<void> {
   const config = readConfig()
   const log = createLog({ level: config.LOG_LEVEL, role: 'migrate', describeError })
+  for (const warning of readMisnomers()) log.logger.warn(warning)
   const { signal } = new AbortController()
   const local =
     config.DATABASE_URL === undefined

@@ -2,8 +2,23 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { countCpus } from './cpus.ts'
-import type { DatabaseUrl, Kind } from './kinds.ts'
-import { SETTINGS, type SettingName, settingEntries, type Values } from './settings.ts'
+import type { DatabaseUrl } from './kinds.ts'
+import { describeMisnomers, describeStrays } from './misnomers.ts'
+import {
+  SETTINGS,
+  type Setting,
+  type SettingName,
+  settingEntries,
+  type Values,
+} from './settings.ts'
+import {
+  type ConfigProblem,
+  type Found,
+  fileVariable,
+  findTexts,
+  type Source,
+  type Variables,
+} from './sources.ts'
 
 /** Settings whose default depends on others, or on the machine. */
 type Computed = 'LISTENERS' | 'DB_CONNECTIONS'
@@ -11,12 +26,18 @@ type Computed = 'LISTENERS' | 'DB_CONNECTIONS'
 /** The settings in force, frozen. Names are the environment's own. */
 export type Config = Readonly<Omit<Values, Computed> & Record<Computed, number>>
 
-/** One variable that could not be used. `value` is withheld for secrets. */
-export interface ConfigProblem {
-  name: SettingName
-  value: string
-  expected: string
-  source: string
+/** What sets a setting. */
+export interface Origin {
+  /** A place in words, and the variable there when it does not bear the setting's name. */
+  readonly source: string
+  /** What was read; absent for secrets. */
+  readonly text?: string
+}
+
+/** The settings in force, and the origin of each that does not have its default. */
+export interface TracedConfig {
+  readonly config: Config
+  readonly origins: ReadonlyMap<SettingName, Origin>
 }
 
 /** Thrown by `readConfig` with every problem at once. */
@@ -24,53 +45,109 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly problems: readonly ConfigProblem[]
 
-  constructor(problems: readonly ConfigProblem[]) {
+  /** @param hints lines about what may have caused the problems */
+  constructor(problems: readonly ConfigProblem[], hints: readonly string[]) {
     const lines = problems.map(
       ({ name, value, expected, source }) =>
-        `  ${name} is ${value}, expected ${expected} (from ${source})`,
+        `${name} is ${value}, expected ${expected} (from ${source})`,
     )
-    super(`Cannot read the configuration:\n${lines.join('\n')}`)
+    super(['Cannot read the configuration:', ...lines, ...hints].join('\n  '))
     this.problems = problems
   }
 }
 
-type Variables = Record<string, string | undefined>
-
 /**
- * Reads the settings from `env`, then from `file` (the text of a `.env` file) for what `env` does not set.
- * A variable set to the empty string counts as not set. Throws `ConfigError`.
+ * Reads the settings from `env`, then from `file` (the text of a `.env` file) for what `env` does not set,
+ * and from the files that either names for secrets. A variable set to the empty string counts as not set. Throws
+ * `ConfigError`.
  */
 export function parseConfig(env: Variables, file = ''): Config {
-  const fromFile: Variables = parseEnv(file)
-  const isSet = (name: SettingName) => Boolean(env[name] || fromFile[name])
-  const values: Partial<Record<SettingName, unknown>> = {}
-  const problems: ConfigProblem[] = []
-  for (const [name, setting] of settingEntries) {
-    const text = env[name] || fromFile[name] || setting.default
-    const parsed = text === undefined ? { value: undefined } : setting.kind.parse(text)
-    if (parsed) values[name] = parsed.value
-    else problems.push(problem(name, text ?? '', env[name] ? 'the environment' : '.env'))
-  }
-  if (isSet('DATABASE_URL') && !isSet('JWT_SECRET')) {
-    const expected = `${SETTINGS.JWT_SECRET.kind.expected}, because DATABASE_URL is set`
-    problems.push({
-      name: 'JWT_SECRET',
-      value: 'not set',
-      expected,
-      source: 'the environment or .env',
-    })
-  }
-  if (values.DB_CLIENT === 'postgres' && values.DB_POOLER === 'transaction') {
-    // Without prepared statements it waits for PostgreSQL between parsing and running each, and pipelines none.
-    const source = env.DB_CLIENT ? 'the environment' : '.env'
-    const expected = 'wire, because DB_POOLER is transaction'
-    problems.push({ ...problem('DB_CLIENT', 'postgres', source), expected })
-  }
-  if (problems.length > 0) throw new ConfigError(problems)
+  return traceConfig(listSources(env, file)).config
+}
+
+/** Reads this process' environment and the `.env` file of the working directory. Throws `ConfigError`. */
+export function readConfig(): Config {
+  return readTracedConfig().config
+}
+
+/** As `readConfig`, and says what sets each setting. */
+export function readTracedConfig(): TracedConfig {
+  return traceConfig(readSources())
+}
+
+/** Lines about variables of this process' environment and of `.env` that set nothing, but look as if they should. */
+export function readMisnomers(): string[] {
+  const sources = readSources()
+  return [...describeMisnomers(sources), ...describeStrays(sources)]
+}
+
+function traceConfig(sources: readonly Source[]): TracedConfig {
+  const found = findTexts(sources)
+  const { values, problems } = parseTexts(found)
+  problems.push(...findContradictions(found, values))
+  if (problems.length > 0) throw new ConfigError(problems, describeMisnomers(sources))
   const checked = values as Values
   const listeners = checked.LISTENERS ?? countListeners(checked.DATABASE_URL)
   const connections = checked.DB_CONNECTIONS ?? countDatabaseConnections(checked)
-  return Object.freeze({ ...checked, LISTENERS: listeners, DB_CONNECTIONS: connections })
+  const config = Object.freeze({ ...checked, LISTENERS: listeners, DB_CONNECTIONS: connections })
+  const origins = new Map([...found].map(([name, read]) => [name, originOf(name, read)]))
+  return { config, origins }
+}
+
+function parseTexts(found: ReadonlyMap<SettingName, Found>): {
+  values: Partial<Values>
+  problems: ConfigProblem[]
+} {
+  const values: Partial<Record<SettingName, unknown>> = {}
+  const problems: ConfigProblem[] = []
+  for (const [name, setting] of settingEntries) {
+    const read = found.get(name)
+    const text = read?.text ?? setting.default
+    const parsed = text === undefined ? { value: undefined } : setting.kind.parse(text)
+    if (read?.problem) problems.push(read.problem)
+    else if (parsed) values[name] = parsed.value
+    else if (read) problems.push(problem(name, read))
+  }
+  return { values: values as Partial<Values>, problems }
+}
+
+/** What is wrong with settings together that are right one by one. */
+function findContradictions(
+  found: ReadonlyMap<SettingName, Found>,
+  values: Partial<Values>,
+): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  if (found.has('DATABASE_URL') && !found.has('JWT_SECRET')) {
+    problems.push({
+      name: 'JWT_SECRET',
+      value: 'not set',
+      expected: `${SETTINGS.JWT_SECRET.kind.expected}, because DATABASE_URL is set`,
+      source: 'the environment or .env',
+    })
+  }
+  const client = found.get('DB_CLIENT')
+  if (client && values.DB_CLIENT === 'postgres' && values.DB_POOLER === 'transaction') {
+    // Without prepared statements it waits for PostgreSQL between parsing and running each, and pipelines none.
+    const expected = 'wire, because DB_POOLER is transaction'
+    problems.push({ ...problem('DB_CLIENT', client), expected })
+  }
+  return problems
+}
+
+function originOf(name: SettingName, { text, variable, label }: Found): Origin {
+  const { kind }: Setting<unknown> = SETTINGS[name]
+  const source = variable === name ? label : `${variable} in ${label}`
+  return kind.secret ? { source } : { source, text }
+}
+
+function problem(name: SettingName, { text, variable, label, file }: Found): ConfigProblem {
+  const { kind }: Setting<unknown> = SETTINGS[name]
+  const value = kind.secret ? `a value of ${Buffer.byteLength(text)} bytes` : JSON.stringify(text)
+  const reason = kind.explain?.(text)
+  const expected = reason ? `${kind.expected}; ${reason}` : kind.expected
+  // The text is wrong, not the variable that names its file.
+  if (file === undefined) return { name: variable, value, expected, source: label }
+  return { name, value, expected, source: `${JSON.stringify(file)}, which ${variable} names` }
 }
 
 /**
@@ -90,30 +167,32 @@ function countDatabaseConnections({ DB_BATCHING }: Values): number {
   return DB_BATCHING ? 3 : 12
 }
 
-function problem(name: SettingName, text: string, source: string): ConfigProblem {
-  const kind: Kind<unknown> = SETTINGS[name].kind
-  const value = kind.secret ? `a value of ${Buffer.byteLength(text)} bytes` : JSON.stringify(text)
-  const reason = kind.explain?.(text)
-  const expected = reason ? `${kind.expected}; ${reason}` : kind.expected
-  return { name, value, expected, source }
-}
-
-/** Reads this process' environment and the `.env` file of the working directory. Throws `ConfigError`. */
-export function readConfig(): Config {
-  return parseConfig(process.env, readEnvFile())
-}
-
-/** The environment for a child process: this one's, with `changes` applied and `defaults` for what is not set. */
+/**
+ * The environment for a child process: this one's, with `changes` applied and `defaults` for what is not set. A changed
+ * variable is passed on as a value, even where this process has it from a file.
+ */
 export function childEnvironment(
   changes: Record<string, string>,
   defaults: Record<string, string>,
 ): NodeJS.ProcessEnv {
-  return { ...defaults, ...process.env, ...changes }
+  const files = Object.keys(changes).map((name) => [fileVariable(name), ''])
+  return { ...defaults, ...process.env, ...changes, ...Object.fromEntries(files) }
 }
 
 /** Sets a variable that a native addon reads when it loads, unless the user has set it. */
 export function presetEnvironment(name: string, value: string): void {
   process.env[name] ??= value
+}
+
+function readSources(): Source[] {
+  return listSources(process.env, readEnvFile())
+}
+
+function listSources(env: Variables, file: string): Source[] {
+  return [
+    { label: 'the environment', variables: env },
+    { label: '.env', variables: parseEnv(file) },
+  ]
 }
 
 function readEnvFile(): string {

@@ -35,6 +35,8 @@ export interface DatabaseUrl {
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
 const SECONDS_PER = { s: 1, m: 60, h: 3600 } as const
 const RATE_MAX = 1_000_000
+const WORDS_FOR_ON: readonly string[] = ['on', 'true', 'yes', '1']
+const WORDS_FOR_OFF: readonly string[] = ['off', 'false', 'no', '0']
 const LOCAL_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '::1']
 
 export const nonEmptyText: Kind<string> = {
@@ -43,8 +45,12 @@ export const nonEmptyText: Kind<string> = {
 }
 
 export const onOrOff: Kind<boolean> = {
-  expected: 'on or off',
-  parse: (text) => (text === 'on' || text === 'off' ? { value: text === 'on' } : undefined),
+  expected: 'on or off, also as true or false, yes or no, 1 or 0',
+  parse: (text) => {
+    const word = text.toLowerCase()
+    if (WORDS_FOR_ON.includes(word)) return { value: true }
+    return WORDS_FOR_OFF.includes(word) ? { value: false } : undefined
+  },
 }
 
 /** A URL as libpq reads it. */
@@ -104,8 +110,9 @@ export const rate: Kind<Rate | undefined> = {
   expected:
     'off, or a number from 1 to 1000000 per second, minute or hour, such as 100/s, 1000/m or 5000/h',
   parse: (text) => {
-    if (text === 'off') return { value: undefined }
-    const [, requests, unit] = /^([1-9]\d{0,6})\/([smh])$/.exec(text) ?? []
+    const word = text.toLowerCase()
+    if (word === 'off') return { value: undefined }
+    const [, requests, unit] = /^([1-9]\d{0,6})\/([smh])$/.exec(word) ?? []
     const seconds = SECONDS_PER[unit as keyof typeof SECONDS_PER]
     if (seconds === undefined || Number(requests) > RATE_MAX) return undefined
     return { value: { requests: Number(requests), seconds } }
@@ -124,7 +131,7 @@ const NAMED_RANGES: Readonly<Record<string, readonly string[]>> = {
 export const addressRanges: Kind<readonly AddressRange[]> = {
   expected: 'a comma-separated list of addresses, networks such as 10.0.0.0/8, loopback, private',
   parse: (text) => {
-    const names = text.split(',').map((name) => name.trim())
+    const names = text.split(',').map((name) => name.trim().toLowerCase())
     const ranges = names.flatMap((name) => NAMED_RANGES[name] ?? [name]).map(readRange)
     const known = ranges.filter((range) => range !== undefined)
     return known.length === ranges.length ? { value: known } : undefined
@@ -156,7 +163,8 @@ export function choice<const Choice extends string>(choices: readonly Choice[]):
   return {
     expected: `one of ${choices.join(', ')}`,
     parse: (text) => {
-      const value = choices.find((candidate) => candidate === text)
+      const word = text.toLowerCase()
+      const value = choices.find((candidate) => candidate === word)
       return value === undefined ? undefined : { value }
     },
   }

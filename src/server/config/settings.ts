@@ -22,6 +22,8 @@ export interface Setting<Value> {
   readonly description: string
   /** Written as in the environment. A setting that has no default and is not set is `undefined`. */
   readonly default?: string
+  /** A variable that is read where that of the setting's name is not set: what platforms call it. */
+  readonly fallback?: string
 }
 
 export const SETTINGS = {
@@ -52,7 +54,8 @@ export const SETTINGS = {
   SERVER_PORT: {
     kind: integer(0, 65_535),
     default: '8080',
-    description: 'Port to listen on; 0 picks a free one',
+    fallback: 'PORT',
+    description: 'Port to listen on, else that of `PORT`; 0 picks a free one',
   },
   LISTENERS: {
     kind: integer(1, 256),

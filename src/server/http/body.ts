@@ -1,6 +1,7 @@
 // Runs in listeners. Receives the body of a request within the limits, and counts every byte that it holds.
 import { isUtf8 } from 'node:buffer'
 import type { TObject } from '@sinclair/typebox'
+import { CHUNKS_MAX } from './crumbs.ts'
 import { mustEnd } from './ending.ts'
 import { type Exchange, type Step, WAITS } from './exchange.ts'
 import { refuseManyValues } from './json-limit.ts'
@@ -13,6 +14,7 @@ const JSON_TYPE = 'application/json'
 /** RFC 7396: exactly what a PATCH does. */
 const MERGE_PATCH_TYPE = 'application/merge-patch+json'
 const NOT_JSON = invalidRequest('The body is not valid JSON')
+const IN_CRUMBS = invalidRequest(`The body comes in more than ${CHUNKS_MAX} chunks`)
 const CHARSET = /^charset\s*=\s*"?([^"]*)"?$/i
 
 /** Throws unless the body is plain JSON. */
@@ -53,7 +55,8 @@ export function receiveBody(schema: TObject): Step {
     else exchange.resume()
   }
   return (exchange) => {
-    const { head, host } = exchange
+    const { head, host, startedAtMs } = exchange
+    if (head.chunked && host.crumbs.has(exchange.client, startedAtMs)) throw TOO_MANY_REQUESTS
     if (head.unframed) {
       throw new Problem('length_required', 'Send Content-Length, or the body in chunks')
     }
@@ -72,8 +75,11 @@ export function receiveBody(schema: TObject): Step {
 function addPiece(exchange: Exchange, piece: ArrayBuffer, isLast: boolean): Buffer | undefined {
   const { bodyBytesMax } = exchange.host.options
   const fits = exchange.bodyBytes <= bodyBytesMax
-  // The end of chunks may never come, so the answer does not wait for it.
-  if (!fits && exchange.head.chunked) throw tooLarge(bodyBytesMax)
+  if (exchange.head.chunked) {
+    // The end of chunks may never come, so the answer does not wait for it.
+    if (!fits) throw tooLarge(bodyBytesMax)
+    if (exchange.bodyPieces > CHUNKS_MAX) throw IN_CRUMBS
+  }
   if (!isLast) {
     if (fits) hold(exchange, piece)
     else exchange.release()

@@ -3,6 +3,7 @@
 // What it guarantees: each request is answered exactly once, or was aborted by its client; nothing that a step throws
 // reaches C++; no response is touched after its end; nothing waits without a deadline, neither for an answer nor for its
 // reader.
+import { CHUNKS_MAX } from './crumbs.ts'
 import { type Head, readHead } from './head.ts'
 import { commonLines, headerLines, NO_STORE } from './headers.ts'
 import type { Host, Unanswered } from './host.ts'
@@ -60,6 +61,8 @@ export class Exchange implements Call, Unanswered {
   /** The request of uWebSockets.js, which is valid until the first step that waits. */
   request: HttpRequest | undefined
   bodyBytes = 0
+  /** Pieces of the body that have arrived. */
+  bodyPieces = 0
   /** Copies of the pieces of the body that have arrived, counted in `host.heldBytes`. */
   pieces: readonly Buffer[] = NO_PIECES
   /** Set when what follows on this connection may not be a request: the connection is closed with the answer. */
@@ -195,6 +198,7 @@ export class Exchange implements Call, Unanswered {
     else this.#write()
     if (this.ending === 'ours') this.#part()
     if (this.#remainder) this.host.boundUnread()
+    if (typeof this.payload === 'object') this.host.countUsed(this.payload.length)
     if (!this.refused) this.#earnRefusal()
   }
 
@@ -225,7 +229,12 @@ export class Exchange implements Call, Unanswered {
 
   #arrive(piece: ArrayBuffer, isLast: boolean): void {
     this.bodyBytes += piece.byteLength
+    this.bodyPieces += 1
     this.#bodyEnded = isLast
+    // Also when nobody wants the body: each chunk costs the same.
+    if (this.head.chunked && this.bodyPieces === CHUNKS_MAX + 1) {
+      this.host.crumbs.add(this.client, performance.now())
+    }
     if (!this.outgoing && !this.ended) {
       this.#parsing = true
       this.#take?.(this, piece, isLast)

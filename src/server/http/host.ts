@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Logger } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
 import type { Clients } from './client.ts'
+import { Crumbs } from './crumbs.ts'
 import type { AllowedOrigins } from './headers.ts'
 import { InFlight, type Member } from './in-flight.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -17,11 +18,16 @@ const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
 const SWEEP_MS = 50
 /** What is left of a body is read and dropped up to this many times the largest body, so that the client sees its answer. */
 const DROP_FACTOR = 16
-/** Bytes that a listener holds at most of bodies that arrive in pieces, for all clients and for one alone. */
+/** Of the memory that a listener may use, the part that each kind of buffer may take. */
+const BUFFER_PART = 16
+/** Bytes that a listener holds at most of bodies that arrive in pieces. */
 const HELD_BYTES_MAX = 32 * 1024 * 1024
-const HELD_BYTES_ALONE = HELD_BYTES_MAX / 4
+/** One client alone may have one in so many of them. */
+const HELD_ALONE_PART = 4
 /** Bytes of answers that a listener holds at most for clients that do not read them. */
 const UNREAD_BYTES_MAX = 16 * 1024 * 1024
+/** Bytes that compressions take at most; further answers go out as they are. */
+const COMPRESSION_BYTES_MAX = 16 * 1024 * 1024
 /**
  * One in so many answers without a body closes its connection. uWebSockets.js buffers such an answer whether the client
  * reads or not, and does not say so; this way a client that never reads has a few hundred kilobytes of them at most. The
@@ -40,9 +46,13 @@ export interface HostOptions {
   clients: Clients
   bodyBytesMax: number
   requestTimeoutMs: number
+  /** What the process may use. */
+  memoryBytes: number
+  /** Frees the buffers that nothing refers to any more. */
+  collectBuffers(): void
   /** The caller that an `Authorization` header names. Throws a `Problem`. */
   authenticate(authorization: string): string
-  /** True while requests of this priority are to be turned away. */
+  /** True while the database has too much to do for requests of this priority. */
   isOverloaded(priority: Priority): boolean
   /** What clients receive for whatever was thrown. */
   translate(thrown: unknown): Problem
@@ -75,10 +85,17 @@ export class Host {
   readonly heldBytes: Shares
   /** Bytes of the answers in `unread`. */
   unreadBytes = 0
-  /** Compressions in flight. */
-  compressions = 0
+  /** Bytes that the compressions in flight take. */
+  compressionBytes = 0
+  readonly compressionBytesMax: number
+  readonly #unreadBytesMax: number
+  /** Bytes of the buffers that were used since some were last freed. */
+  #usedBytes = 0
+  readonly #usedBytesMax: number
+  #shortOfMemory = false
   readonly failures = new Sampling()
   readonly refusals = new Refusals()
+  readonly crumbs = new Crumbs()
   readonly #idPrefix = randomBytes(6).toString('base64url')
   #idCounter = 0
   readonly #sweeper: NodeJS.Timeout
@@ -86,11 +103,16 @@ export class Host {
   constructor(options: HostOptions) {
     this.options = options
     this.logsRequests = options.log.isLevelEnabled('debug')
+    const part = options.memoryBytes / BUFFER_PART
+    const held = Math.max(Math.min(HELD_BYTES_MAX, part), options.bodyBytesMax)
     this.heldBytes = new Shares({
-      max: HELD_BYTES_MAX,
-      alone: HELD_BYTES_ALONE,
+      max: held,
+      alone: held / HELD_ALONE_PART,
       least: options.bodyBytesMax,
     })
+    this.#unreadBytesMax = Math.min(UNREAD_BYTES_MAX, part)
+    this.#usedBytesMax = part
+    this.compressionBytesMax = Math.min(COMPRESSION_BYTES_MAX, part)
     this.dropBytesMax = DROP_FACTOR * options.bodyBytesMax
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
   }
@@ -114,9 +136,31 @@ export class Host {
 
   /** Makes room among the unread answers: the client that has waited longest loses its connection. */
   boundUnread(): void {
-    while (this.unreadBytes > UNREAD_BYTES_MAX && this.unread.first) {
+    while (this.unreadBytes > this.#unreadBytesMax && this.unread.first) {
       this.unread.first.disconnect('limit')
     }
+  }
+
+  /**
+   * Takes note of a buffer that has been used. V8 does not collect for the sake of what is outside of its heap until that has
+   * become 32 MB or more.
+   */
+  countUsed(bytes: number): void {
+    this.#usedBytes += bytes
+    if (this.#usedBytes <= this.#usedBytesMax) return
+    this.#usedBytes = 0
+    this.options.collectBuffers()
+  }
+
+  /** While memory is short, heavy requests are turned away, and clients that do not read lose their connections. */
+  setShortOfMemory(isShort: boolean): void {
+    this.#shortOfMemory = isShort
+    while (isShort && this.unread.first) this.unread.first.disconnect('limit')
+  }
+
+  /** True while requests of this priority are to be turned away. */
+  isOverloaded(priority: Priority): boolean {
+    return (this.#shortOfMemory && priority === 'heavy') || this.options.isOverloaded(priority)
   }
 
   /** Ends the watch over deadlines. */

@@ -47,7 +47,7 @@ export function constantSteps(answer: (exchange: Exchange) => void): readonly St
 /** Makes the step that turns a request away while there is more work than can be done. */
 function admit(priority: Priority): Step {
   return ({ host }) => {
-    if (host.options.isOverloaded(priority)) throw OVERLOADED
+    if (host.isOverloaded(priority)) throw OVERLOADED
   }
 }
 

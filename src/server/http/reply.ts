@@ -6,8 +6,8 @@ import { Ready } from './route.ts'
 
 /** A shorter answer fits into one packet anyway, so gzip would save nothing. */
 const GZIP_LENGTH_MIN = 1024
-/** Compressions in flight in the thread pool of a listener; further answers go out as they are. */
-const GZIP_MAX = 64
+/** What zlib takes beside the answer, in bytes. */
+const GZIP_STATE_BYTES = 300_000
 const GZIP_ACCEPTED = /(?:^|,)\s*gzip\s*(?:;\s*q\s*=\s*(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)/i
 
 /** Lets a refusal wait while too many go out. */
@@ -15,7 +15,7 @@ export function pace(exchange: Exchange): typeof WAITS | void {
   const { refused, host, request } = exchange
   if (!refused || !host.refusals.hold(exchange)) return undefined
   // What arrives meanwhile is dropped, which must be said while the handler's call lasts.
-  if (request && !exchange.bodyArrived) exchange.listen()
+  if (request && !exchange.bodyArrived && !exchange.head.chunked) exchange.listen()
   return WAITS
 }
 
@@ -31,14 +31,15 @@ export function compress(exchange: Exchange): typeof WAITS | void {
   const { host, payload, outgoing, head } = exchange
   if (payload === undefined || payload.length < GZIP_LENGTH_MIN) return undefined
   if (exchange.ending === 'ours') return undefined
-  if (!outgoing || host.compressions >= GZIP_MAX || !GZIP_ACCEPTED.test(head.acceptEncoding)) {
-    return undefined
-  }
-  host.compressions += 1
+  const bytes = payload.length + GZIP_STATE_BYTES
+  const hasRoom = host.compressionBytes + bytes <= host.compressionBytesMax
+  if (!outgoing || !hasRoom || !GZIP_ACCEPTED.test(head.acceptEncoding)) return undefined
+  host.compressionBytes += bytes
   // Loaded when a client first asks for it: most never do, and it takes half a megabyte.
   const { gzip, constants } = process.getBuiltinModule('node:zlib')
   gzip(payload, { level: constants.Z_BEST_SPEED }, (error, compressed) => {
-    host.compressions -= 1
+    host.compressionBytes -= bytes
+    host.countUsed(payload.length)
     if (!error) {
       exchange.payload = compressed
       outgoing.headers += `${CRLF}content-encoding: gzip`
@@ -54,9 +55,10 @@ export function compress(exchange: Exchange): typeof WAITS | void {
  * without a body is written correctly only outside the handler's own call (uWebSockets #1855).
  */
 export function leaveParser(exchange: Exchange): typeof WAITS | void {
-  const { parsing, ending, headOnly, payload, request } = exchange
+  const { parsing, ending, head, headOnly, payload, request } = exchange
   if (ending === undefined && (!parsing || (!headOnly && payload !== undefined))) return undefined
-  if (ending === 'ours' && request) exchange.listen()
+  // Nobody listens to chunks that nobody wants: there can be one for each byte.
+  if (ending === 'ours' && request && !head.chunked) exchange.listen()
   setImmediate(() => exchange.resume())
   return WAITS
 }

@@ -17,7 +17,13 @@ export const SEMI_SPACE_MIB_MAX = 2
  */
 export const V8_FLAGS: readonly string[] = [`--max-semi-space-size=${SEMI_SPACE_MIB_MAX}`]
 
-type Collect = (options: { type: 'major'; execution: 'async'; flavor: 'last-resort' }) => unknown
+interface Collection {
+  type: 'minor' | 'major'
+  execution: 'sync' | 'async'
+  flavor?: 'last-resort'
+}
+
+type Collect = (options: Collection) => unknown
 
 /**
  * Lets collections of the young heap, some hundred a second, run on the thread that they stop: for so few objects, waking
@@ -37,6 +43,14 @@ export function compactHeap(): void {
   setFlagsFromString('--bytecode-old-age=1')
   collector()({ type: 'major', execution: 'async', flavor: 'last-resort' })
   setTimeout(() => setFlagsFromString('--bytecode-old-age=6'), 1000).unref()
+}
+
+let kept: Collect | undefined
+
+/** Collects all garbage, or what is young of it, at once. */
+export function collectGarbage(type: 'minor' | 'major'): void {
+  kept ??= collector()
+  kept({ type, execution: 'sync' })
 }
 
 /** Listeners of a supervisor have `gc` from `--expose-gc`; elsewhere, only a context made after the flag has it. */

@@ -1,4 +1,5 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
+import { totalmem } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DatabaseState } from '../../workers/messages.ts'
 import { type Context, type ContextOptions, closeContext, createContext } from '../api/context.ts'
@@ -20,17 +21,22 @@ import { Host } from '../http/host.ts'
 import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
 import { RateLimit } from '../http/rate-limit.ts'
+import { Ready } from '../http/route.ts'
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
 import { VERSION } from '../root.ts'
 import { openDatabase } from './database.ts'
-import { collectAlone, compactHeap } from './heap.ts'
+import { collectAlone, collectGarbage, compactHeap } from './heap.ts'
+import { memoryLimitBytes, openUsage, Pressure } from './pressure.ts'
 import type { Running } from './running.ts'
 
 const DRAIN_POLL_MS = 20
 const COMPACT_DELAY_MS = 200
 /** With more calls, a statement takes longer without costing less per row. */
 const BATCH_CALLS_MAX = 128
+/** Lists in flight, each of which may be a quarter of a megabyte long: fewer where memory is small. */
+const SINGLES_MAX = 64
+const BYTES_PER_SINGLE = 4 * 1024 * 1024
 const DESCRIPTORS_PER_THREAD = 8
 
 /**
@@ -74,10 +80,11 @@ export async function startListener(
   const context = createContext(contextOptions(config, secret), {
     log,
     readiness,
-    document: readDocument,
+    document: keptDocument(),
     database,
   })
   const host = createHost(config, lifecycle, context)
+  const memory = watchMemory(host, log)
   const app = uws.App()
   const connections = countConnections(app, connectionRules(config, host.options.clients, log), log)
   installRoutes(app, host, routes, context)
@@ -91,7 +98,7 @@ export async function startListener(
   }
   if (migrated) await open()
   const socket = await listen(app, config)
-  const resources = { config, uws, app, socket, lifecycle, context, host, connections }
+  const resources = { config, uws, app, socket, lifecycle, context, host, connections, memory }
   let refused: Promise<void> | undefined
   const refuse = () => {
     refused ??= refuseConnections(resources)
@@ -125,6 +132,7 @@ function contextOptions(config: Config, secret: Secret): ContextOptions {
   return {
     queue: {
       batchCallsMax: config.DB_BATCHING ? BATCH_CALLS_MAX : 1,
+      singlesMax: Math.min(SINGLES_MAX, Math.ceil(memoryBytesOf(config) / BYTES_PER_SINGLE)),
       callsMax: config.DB_QUEUE,
     },
     passwords: { threads: config.PASSWORD_THREADS, queueMax: config.PASSWORD_QUEUE },
@@ -163,10 +171,24 @@ function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }
     clients: new Clients(config.TRUSTED_PROXIES ?? []),
     bodyBytesMax: config.MAX_BODY_BYTES,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    memoryBytes: memoryBytesOf(config),
+    collectBuffers: () => collectGarbage('minor'),
     authenticate: (authorization) => tokens.verify(authorization),
     isOverloaded: (priority) => queue.isOverloaded(priority),
     translate: toProblem,
   })
+}
+
+/** The part of this listener. */
+function memoryBytesOf({ LISTENERS }: Config): number {
+  return memoryLimitBytes() / LISTENERS
+}
+
+/** Where memory has a limit of its own, gives back in time what can be had again. */
+function watchMemory(host: Host, log: Logger): Pressure | undefined {
+  const limitBytes = memoryLimitBytes()
+  const usage = limitBytes < totalmem() ? openUsage(limitBytes) : undefined
+  return usage && new Pressure({ usage, log, onCheck: (isShort) => host.setShortOfMemory(isShort) })
 }
 
 /** Compacts the heap in a moment without requests, so that no request waits for it. */
@@ -177,10 +199,18 @@ function compactSoon(host: Host): void {
   }, COMPACT_DELAY_MS).unref()
 }
 
-/** Makes the document when a client first asks for it: most listeners are never asked. */
-async function readDocument(): Promise<unknown> {
-  const { buildDocument } = await import('../http/openapi.ts')
-  return buildDocument(routes, { ...DOCUMENT_INFO, version: VERSION })
+/** Makes the document when a client first asks for it, because most listeners are never asked, and then keeps it. */
+function keptDocument(): () => Promise<Ready<unknown>> {
+  let document: Promise<Ready<unknown>> | undefined
+  const make = async () => {
+    const { buildDocument } = await import('../http/openapi.ts')
+    const info = { ...DOCUMENT_INFO, version: VERSION }
+    return new Ready<unknown>(Buffer.from(JSON.stringify(buildDocument(routes, info))))
+  }
+  return () => {
+    document ??= make()
+    return document
+  }
 }
 
 function listen(
@@ -204,6 +234,7 @@ interface Resources {
   context: Context
   host: Host
   connections: ConnectionCount
+  memory: Pressure | undefined
 }
 
 async function refuseConnections(resources: Resources): Promise<void> {
@@ -216,7 +247,7 @@ async function refuseConnections(resources: Resources): Promise<void> {
 
 /** Connections must already be refused: a client that is asked to close would reconnect, and then be reset. */
 async function drain(resources: Resources): Promise<boolean> {
-  const { config, app, lifecycle, context, host, connections } = resources
+  const { config, app, lifecycle, context, host, connections, memory } = resources
   const { log } = context
   lifecycle.moveTo('closing')
   const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
@@ -224,6 +255,7 @@ async function drain(resources: Resources): Promise<boolean> {
   const cut = host.inFlight
   lifecycle.moveTo('closed')
   app.close()
+  memory?.close()
   host.close()
   host.failures.flush()
   await closeContext(context)

@@ -7,7 +7,7 @@ import {
   type ListenerMessage,
   type SupervisorMessage,
 } from '../../workers/messages.ts'
-import { type Config, ConfigError, readConfig } from '../config/config.ts'
+import { type Config, ConfigError, readConfig, readMisnomers } from '../config/config.ts'
 import { createLog, type Log } from '../observe/log.ts'
 import type { Listener } from './listener.ts'
 import { readBounds, toMegabytes } from './memory.ts'
@@ -26,6 +26,7 @@ const ECHO_MS = 300
 export async function runService(entry: string): Promise<void> {
   const config = readConfigOrExit()
   const log = openLog(config, config.LISTENERS > 1 ? 'supervisor' : 'listener')
+  for (const warning of readMisnomers()) log.logger.warn(warning)
   const onStopAsked = (stop: () => void) => {
     for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop)
   }

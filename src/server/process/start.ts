@@ -104,6 +104,8 @@ async function superviseListeners(
       {
         DATABASE_URL: config.DATABASE_URL?.url.reveal() ?? '',
         JWT_SECRET: config.JWT_SECRET?.reveal() ?? '',
+        // Also where it is in a file: a listener that replaces another one must accept the same tokens.
+        JWT_SECRET_PREVIOUS: config.JWT_SECRET_PREVIOUS?.reveal() ?? '',
         SERVER_PORT: String(config.SERVER_PORT),
       },
       // One heap for all threads of glibc's allocator: 0.6 MB less per listener.
