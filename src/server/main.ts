@@ -12,6 +12,6 @@ else if (role === LISTENER_ROLE && process.send) {
 } else {
   void runCommand(async () => {
     const { runCli } = await import('./cli/cli.ts')
-    await runCli({ serve: () => runService(entry) })
+    await runCli({ serve: () => runService(entry), entry })
   })
 }

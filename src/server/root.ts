@@ -5,6 +5,7 @@ import manifest from '../../package.json' with { type: 'json' }
 
 export const VERSION: string = manifest.version
 
+export const SOURCES_FOLDER = fileURLToPath(new URL('../../src', import.meta.url))
 /** The folder of `NNNN_name.sql` files. */
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
 export const README_FILE = fileURLToPath(new URL('../../README.md', import.meta.url))

@@ -15,7 +15,7 @@ export type SupervisorMessage =
 
 /**
  * Listener to supervisor: it now accepts connections, has tried to open its own to the database, or no longer accepts
- * connections.
+ * connections. The service reports to the command `dev` that it is usable.
  */
 export type ListenerMessage =
   | { type: 'listening' }

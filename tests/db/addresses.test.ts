@@ -211,7 +211,8 @@ describe.skipIf(!(await hasOpenssl()))('the driver reaches PostgreSQL (needs ope
   test('without channel binding, and says so when that is required', async () => {
     const address = url('127.0.0.1', 'sslmode=require&channel_binding=require')
     await expect(encryption(address)).rejects.toThrow('channel_binding')
-    await expect(migrate(migrationsOf(address))).rejects.toThrow('channel_binding')
+    // Migrations have a client of their own, which knows it.
+    await migrate(migrationsOf(address))
   })
 })
 

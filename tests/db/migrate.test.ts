@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readAddress } from '../../src/db/address.ts'
-import { migrate } from '../../src/db/migrate.ts'
+import { migrate, readMigrations } from '../../src/db/migrate.ts'
 import { eventually } from '../support/client.ts'
 import { createDatabase, MIGRATIONS, type TestDatabase } from '../support/database.ts'
 import { startService } from '../support/service.ts'
@@ -30,6 +30,8 @@ interface Run {
   url?: string
   from?: string
   timeoutMs?: number
+  mode?: 'auto' | 'check'
+  onWaiting?: (error: unknown) => void
   signal?: AbortSignal
 }
 
@@ -153,6 +155,72 @@ test('a run whose connection is lost goes on when PostgreSQL answers again', asy
   )
   expect(await run()).toEqual(['0001_a', '0002_b'])
   expect(await database.query('table b')).toEqual([{ n: 1 }])
+})
+
+test('a file that PostgreSQL gives up in favour of requests is run again', async () => {
+  await database.query('create sequence attempts')
+  await write(
+    '0001_a.sql',
+    `create table a (n int);
+    do $$ begin
+      if nextval('attempts') = 1 then raise exception using errcode = 'deadlock_detected'; end if;
+    end $$`,
+  )
+  expect(await run()).toEqual(['0001_a'])
+})
+
+test('no limit of the role is for files, be it one of time or one of writing', async () => {
+  await database.query(`
+    do $$ begin
+      execute format('alter database %I set statement_timeout = 100', current_database());
+      execute format('alter database %I set default_transaction_read_only = on', current_database());
+    end $$`)
+  await write('0001_a.sql', 'select pg_sleep(0.3); create table a (n int);')
+  expect(await run()).toEqual(['0001_a'])
+})
+
+test('a check changes nothing, names what is pending, and ends when somebody has applied it', async () => {
+  await write('0001_a.sql', 'create table a (n int);')
+  await write('0002_b.sql', 'create table b (n int);')
+  await expect(run({ mode: 'check', timeoutMs: 100 })).rejects.toThrow(
+    'Migrations are pending: 0001_a, 0002_b',
+  )
+  expect(await database.query(`select to_regclass('schema_migrations') as t`)).toEqual([
+    { t: null },
+  ])
+  const waits: unknown[] = []
+  const checking = run({ mode: 'check', onWaiting: (error) => waits.push(error) })
+  await eventually('the check to wait', () => waits.length > 0)
+  await run()
+  expect(await checking).toEqual([])
+  expect(waits[0]).toMatchObject({ pending: ['0001_a', '0002_b'] })
+  await write('0001_a.sql', 'create table a (n bigint);')
+  await expect(run({ mode: 'check' })).rejects.toThrow('"0001_a.sql" was edited')
+})
+
+test('what the files are to a database is read without changing it', async () => {
+  const read = () => readMigrations({ address: readAddress(database.url), folder })
+  await write('0001_a.sql', 'create table a (n int);')
+  expect(await read()).toEqual([{ name: '0001_a', state: 'pending' }])
+  expect(await database.query(`select to_regclass('schema_migrations') as t`)).toEqual([
+    { t: null },
+  ])
+  await write('0002_b.sql', 'create table b (n int);')
+  await write('0003_c.sql', 'create table c (n int);')
+  await run()
+  await rm(join(folder, '0001_a.sql'))
+  await write('0003_c.sql', 'create table c (n bigint);')
+  await write('0004_d.sql', 'create table d (n int);')
+  await record('0005_e', 'x')
+  await database.query(`update schema_migrations set applied_at = '2026-02-03 04:05:06+01'`)
+  const appliedAt = '2026-02-03T03:05:06Z'
+  expect(await read()).toEqual([
+    { name: '0001_a', state: 'missing', appliedAt },
+    { name: '0002_b', state: 'applied', appliedAt },
+    { name: '0003_c', state: 'edited', appliedAt },
+    { name: '0004_d', state: 'pending' },
+    { name: '0005_e', state: 'newer', appliedAt },
+  ])
 })
 
 test('an aborted run ends at once and leaves nothing', async () => {

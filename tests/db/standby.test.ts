@@ -74,6 +74,14 @@ describe.skipIf(!hasSystemPostgres())('a primary and a standby (needs postgresql
     },
   )
 
+  test('migrations pass a standby over, as requests do', async () => {
+    const options = { folder: MIGRATIONS, timeoutMs: 100, onApplied: () => undefined }
+    const run = (url: string) => migrate({ ...options, address: readAddress(url) })
+    await run(urlOf([standby, primary]))
+    await expect(run(urlOf([standby]))).rejects.toMatchObject({ cause: { code: '25006' } })
+    await run(urlOf([standby], { target_session_attrs: 'any' }))
+  })
+
   test('a standby that is promoted takes over when the primary is gone', async () => {
     const pool = open(urlOf([primary, standby]))
     await pool.start()

@@ -90,6 +90,12 @@ test('a stack that the bundle logs names the functions of the sources', async ()
   other.close()
 })
 
+test('the bundle does not serve sources', async () => {
+  const running = await runMain({}, ['dev'], BUNDLE)
+  expect(await running.exited).toEqual({ code: 1, signal: null })
+  expect(running.stderr()).toContain('fix: npm run dev')
+})
+
 test('the bundle has the commands', async () => {
   const running = await runMain({}, ['--help'], BUNDLE)
   let text = ''

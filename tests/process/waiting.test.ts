@@ -172,6 +172,57 @@ describe.each(['1', '2'])('%s listeners without a database', (LISTENERS) => {
   )
 
   test(
+    'wait for somebody else to migrate with MIGRATE=check, name what is pending, and change nothing',
+    async () => {
+      const database = await createDatabase({ empty: true })
+      const env = { LISTENERS, DATABASE_URL: database.url, MIGRATE: 'check' }
+      const late = await startWaiting({ ...env, STARTUP_TIMEOUT_MS: '1500' })
+      expect(await late.exited).toEqual({ code: 1, signal: null })
+      expect(late.stderr()).toMatch(/Migrations are pending: 0001_users_and_tasks, .*MIGRATE=auto/)
+      expect(await database.query(`select to_regclass('users') as users`)).toEqual([
+        { users: null },
+      ])
+
+      const service = await startWaiting(env)
+      const wait = await service.line(({ msg }) => msg === 'Waiting for somebody to migrate')
+      expect(wait.pending).toEqual(await migrationNames())
+      expect((await service.get('/ready'))?.body.error).toBe('Migrations have not run yet')
+      const migrating = await runMain({ DATABASE_URL: database.url, JWT_SECRET }, ['migrate'])
+      expect((await migrating.exited).code).toBe(0)
+      await eventually('readiness', service.isReady)
+      await register(service.client)
+      expect((await service.stop()).code).toBe(0)
+      await database.drop()
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    'neither look nor wait with MIGRATE=off, and are ready once the tables are there',
+    async () => {
+      const database = await createDatabase({ empty: true })
+      const service = await startWaiting({
+        LISTENERS,
+        DATABASE_URL: database.url,
+        MIGRATE: 'off',
+        STARTUP_TIMEOUT_MS: '1',
+      })
+      await service.line(({ msg }) => msg === 'Listening')
+      expect((await service.get('/ready'))?.status).toBe(503)
+      const migrating = await runMain({ DATABASE_URL: database.url, JWT_SECRET }, ['migrate'])
+      expect((await migrating.exited).code).toBe(0)
+      await eventually('readiness', service.isReady)
+      await database.query(`update schema_migrations set checksum = 'x'`)
+      expect((await service.stop()).code).toBe(0)
+      const next = await startWaiting({ LISTENERS, DATABASE_URL: database.url, MIGRATE: 'off' })
+      await eventually('readiness', next.isReady)
+      expect((await next.stop()).code).toBe(0)
+      await database.drop()
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
     'wait while another node migrates, say so, and end with 0 at a stop',
     async () => {
       const database = await createDatabase({ empty: true })

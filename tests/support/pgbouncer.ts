@@ -12,6 +12,8 @@ import { own } from './unprivileged.ts'
 
 const BINARY = '/usr/sbin/pgbouncer'
 const PASSWORD = 'of the pooler'
+/** Another user with the same password, who has a name as poolers for many customers ask for. */
+export const TENANT = 'postgres.tenant'
 const START_MS_MAX = 10_000
 
 export type PoolMode = 'session' | 'transaction' | 'statement'
@@ -40,13 +42,14 @@ export async function startPgBouncer(
   const database = server.pathname.slice(1)
   const port = await probePort('127.0.0.1', 0)
   const socketFolder = server.searchParams.get('host') ?? ''
+  const serverPort = server.searchParams.get('port') ?? '5432'
   // Only the server's own user, and root, which PgBouncer refuses to be, reach its socket.
   const { uid, gid } = await stat(socketFolder)
   const identity = { uid, gid }
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-pgbouncer-'))
   const users = join(folder, 'users')
   const file = join(folder, 'pgbouncer.ini')
-  await writeFile(users, `"postgres" "${PASSWORD}"\n`)
+  await writeFile(users, ['postgres', TENANT].map((name) => `"${name}" "${PASSWORD}"\n`).join(''))
   const url = `postgres://postgres:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/${database}`
 
   async function start(poolMode: PoolMode): Promise<ChildProcess> {
@@ -63,7 +66,7 @@ export async function startPgBouncer(
     const text = Object.entries(lines).map(([name, value]) => `${name} = ${value}`)
     await writeFile(
       file,
-      `[databases]\n* = host=${socketFolder} port=5432\n[pgbouncer]\n${text.join('\n')}\n`,
+      `[databases]\n* = host=${socketFolder} port=${serverPort}\n[pgbouncer]\n${text.join('\n')}\n`,
     )
     await own(folder, identity)
     await own(users, identity)

@@ -101,6 +101,10 @@ test('only their own rooms import the driver and uWebSockets.js', () => {
       (file) => file.startsWith('src/') && name.test(readFileSync(`${ROOT}${file}`, 'utf8')),
     )
   for (const file of users(/from 'postgres'/)) expect(file).toMatch(/^src\/db\/driver\//)
+  // Loaded late, and only there: a start without DB_CLIENT=postgres does without its memory.
+  for (const file of users(/\/driver\//)) {
+    expect(['src/db/clients.ts', 'src/db/backup/session.ts']).toContain(file)
+  }
   for (const file of users(/\('uWebSockets\.js|from 'uWebSockets\.js/))
     expect(file).toBe('src/server/http/uws.ts')
 })

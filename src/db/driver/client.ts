@@ -1,4 +1,4 @@
-// Runs in every process that talks to PostgreSQL. How a client of the driver (postgres) is set up.
+// Runs in listeners, with DB_CLIENT=postgres. How a client of the driver (postgres) is set up.
 import type { Socket } from 'node:net'
 import postgres from 'postgres'
 import type { Address } from '../address.ts'
@@ -19,12 +19,12 @@ export interface ClientOptions {
 }
 
 /**
- * Makes a client; connections open when they are first needed. Outside the request path it is used as it is: by
- * migrations, the local server, and tests. Nothing of the address is taken from PG* variables.
+ * Makes a client; connections open when they are first needed. Outside the request path only tests and benchmarks use it,
+ * as it is. Nothing of the address is taken from PG* variables.
  */
 export function openClient(address: Address, options: ClientOptions): Sql {
   if (address.channelBinding === 'require') {
-    throw invalid('migrations and DB_CLIENT=postgres know no channel_binding: use prefer')
+    throw invalid('the postgres package knows no channel_binding: use prefer')
   }
   const ended = new AbortController()
   const connectTimeoutMs = address.connectTimeoutMs ?? options.connectTimeoutMs

@@ -1,4 +1,4 @@
-// Runs in every process that uses the driver (postgres). Opens its sockets as those of the wire client are opened, because
+// Runs in listeners, with DB_CLIENT=postgres. Opens its sockets as those of the wire client are opened, because
 // it reads addresses in its own way: with it, TLS to an IP address is checked against "localhost".
 import { Socket } from 'node:net'
 import type { Address, Host } from '../address.ts'

@@ -1,19 +1,22 @@
 // Runs where the local PostgreSQL is started. What is asked of the server, as its superuser, over its socket.
 import { readAddress } from '../address.ts'
-import { openClient } from '../driver/client.ts'
 import { classify } from '../failures.ts'
+import { openTextSession, type TextSession } from '../wire/text-session.ts'
 import type { PidFile } from './postmaster.ts'
 import { isFolderOf } from './private-files.ts'
 
 export const SUPERUSER = 'postgres'
+/** What needs no quotes. */
+const DATABASE_NAME = /^[a-z_][a-z0-9_]*$/
 
 /** Makes the database when it is missing; returns the server's version. */
 export async function ensureDatabase(pidFile: PidFile, database: string): Promise<string> {
-  return withSuperuser(pidFile.socketFolder, async (sql) => {
-    const found = await sql`select from pg_database where datname = ${database}`
-    if (found.length === 0) await sql`create database ${sql(database)}`
-    const [row] = await sql<{ server_version: string }[]>`show server_version`
-    return row?.server_version ?? 'unknown'
+  if (!DATABASE_NAME.test(database)) throw new Error(`Cannot use "${database}" as a database name`)
+  return withSuperuser(pidFile.socketFolder, async (session) => {
+    const found = await session.query(`select from pg_database where datname = '${database}'`)
+    if (found.length === 0) await session.query(`create database ${database}`)
+    const [row] = await session.query('show server_version')
+    return row?.[0] ?? 'unknown'
   })
 }
 
@@ -24,9 +27,9 @@ export async function ensureDatabase(pidFile: PidFile, database: string): Promis
 export async function answersAs(pidFile: PidFile, uid: number): Promise<boolean> {
   if (!(await isFolderOf(pidFile.socketFolder, uid))) return false
   try {
-    return await withSuperuser(pidFile.socketFolder, async (sql) => {
-      const [row] = await sql<{ text: string }[]>`select pg_read_file('postmaster.pid') as text`
-      return Number.parseInt(row?.text ?? '', 10) === pidFile.pid
+    return await withSuperuser(pidFile.socketFolder, async (session) => {
+      const [row] = await session.query(`select pg_read_file('postmaster.pid')`)
+      return Number.parseInt(row?.[0] ?? '', 10) === pidFile.pid
     })
   } catch (error) {
     if (classify(error) === 'unreachable') return false
@@ -36,16 +39,18 @@ export async function answersAs(pidFile: PidFile, uid: number): Promise<boolean>
 
 async function withSuperuser<T>(
   socketFolder: string,
-  use: (sql: ReturnType<typeof openClient>) => Promise<T>,
+  use: (session: TextSession) => Promise<T>,
 ): Promise<T> {
-  const sql = openClient(readAddress(socketUrl(socketFolder, 'postgres')), {
-    max: 1,
-    connectTimeoutMs: 2000,
-  })
+  // A copy of another server may be a standby, and is up all the same.
+  const address = {
+    ...readAddress(socketUrl(socketFolder, 'postgres')),
+    targetSession: 'any',
+  } as const
+  const session = await openTextSession(address, { connectTimeoutMs: 2000 })
   try {
-    return await use(sql)
+    return await use(session)
   } finally {
-    await sql.end({ timeout: 1 })
+    session.end()
   }
 }
 

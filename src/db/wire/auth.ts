@@ -1,4 +1,4 @@
-// Runs in listeners. Proves who we are, by whichever method PostgreSQL asks for.
+// Runs in every process that talks to PostgreSQL. Proves who we are, by whichever method PostgreSQL asks for.
 import { createHash } from 'node:crypto'
 import { ConnectionError, readReport, violation } from './error.ts'
 import type { Mailbox } from './mailbox.ts'

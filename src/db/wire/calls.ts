@@ -1,4 +1,4 @@
-// Runs in listeners. The calls of one connection that have no answer yet, oldest first.
+// Runs in every process that talks to PostgreSQL. The calls of one connection that have no answer yet, oldest first.
 import type { Statement } from './statement.ts'
 
 /** Who gets the answer of a call. After any number of rows comes exactly one `done` or `failed`. */

@@ -1,5 +1,6 @@
-// Runs in listeners. One session of PostgreSQL with statements in flight. It never reconnects and never retries: after
-// anything but a clean answer or a clean refusal it is of no more use, and all its calls are settled.
+// Runs in every process that talks to PostgreSQL. One session of PostgreSQL with statements in flight. It never
+// reconnects and never retries: after anything but a clean answer or a clean refusal it is of no more use, and all its
+// calls are settled.
 import type { Socket } from 'node:net'
 import type { CallKind, Sink } from './calls.ts'
 import { ConnectionError } from './error.ts'
@@ -19,6 +20,8 @@ export interface ConnectionLimits {
   replyBytesMax: number
   /** Whether nothing is sent before all that was sent is answered: only then can a transaction pooler serve others. */
   takesTurns?: boolean
+  /** Whether a query may leave a transaction open: then nothing else may use the connection. */
+  keepsTransactions?: boolean
   /** Bytes that may wait for PostgreSQL to read them; a call that has no room fails at once. */
   queuedBytesMax: number
 }

@@ -1,4 +1,5 @@
-// Runs in listeners. Checks what PostgreSQL says about a statement against what the statement declares.
+// Runs in every process that talks to PostgreSQL. Checks what PostgreSQL says about a statement against what the
+// statement declares.
 import { ConnectionError, violation } from './error.ts'
 import { COLUMNS_MAX, cstringEnd, readInt32, readUint16 } from './protocol.ts'
 import type { Statement } from './statement.ts'

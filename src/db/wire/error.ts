@@ -1,4 +1,5 @@
-// Runs in listeners. What the wire client reports: refusals of PostgreSQL, and connections that are of no more use.
+// Runs in every process that talks to PostgreSQL. What the wire client reports: refusals of PostgreSQL, and connections
+// that are of no more use.
 import { cstringEnd, readCstring } from './protocol.ts'
 
 /** Fields of an ErrorResponse or NoticeResponse by their code, under the names that `failures.ts` reads. */

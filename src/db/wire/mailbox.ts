@@ -1,4 +1,5 @@
-// Runs in listeners. Messages of the start of a connection, in the order in which they are waited for.
+// Runs in every process that talks to PostgreSQL. Messages of the start of a connection, in the order in which they are
+// waited for.
 import { ConnectionError } from './error.ts'
 
 export interface Message {

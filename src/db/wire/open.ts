@@ -1,4 +1,4 @@
-// Runs in listeners. Opens one connection to one host. Tries nothing twice: that is for the pool to decide.
+// Runs in every process that talks to PostgreSQL. Opens one connection to one host. Tries nothing twice: that is for the pool to decide.
 import type { Socket } from 'node:net'
 import type { Address, Host } from '../address.ts'
 import { Connection, type ConnectionLimits } from './connection.ts'
@@ -83,13 +83,14 @@ async function open(
   opening.check()
   const wire = await openWire(host, address.tls, (socket) => opening.use(socket))
   const parameters = new Map<string, string>()
-  const replies = new Replies(options.replyBytesMax, {
+  const reports = {
     ...options,
-    onParameter: (name, value) => {
+    onParameter: (name: string, value: string) => {
       keepParameter(parameters, name, value)
       options.onParameter?.(name, value)
     },
-  })
+  }
+  const replies = new Replies(options.replyBytesMax, reports, options.keepsTransactions)
   const reader = listenToStart(wire, opening, replies, options)
   const session = await startSession(
     opening.mailbox,

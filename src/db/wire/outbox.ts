@@ -1,4 +1,4 @@
-// Runs in listeners. Bytes that wait for being sent: one buffer, written over and over.
+// Runs in every process that talks to PostgreSQL. Bytes that wait for being sent: one buffer, written over and over.
 import { ConnectionError } from './error.ts'
 
 const BASE_BYTES = 65_536

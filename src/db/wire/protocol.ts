@@ -1,4 +1,5 @@
-// Runs in listeners. Protocol 3.0 of PostgreSQL: codes of messages, their lengths, and how their parts are read.
+// Runs in every process that talks to PostgreSQL. Protocol 3.0 of PostgreSQL: codes of messages, their lengths, and how
+// their parts are read.
 
 /** Codes of the messages that a server sends. */
 export const MESSAGE = {
@@ -21,6 +22,8 @@ export const MESSAGE = {
 
 /** Status of a ReadyForQuery outside a transaction. */
 export const STATUS_IDLE = 0x49
+export const STATUS_TRANSACTION = 0x54
+export const STATUS_FAILED_TRANSACTION = 0x45
 
 export const PROTOCOL_VERSION = 196_608
 export const SSL_REQUEST = 80_877_103

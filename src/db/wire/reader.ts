@@ -1,4 +1,5 @@
-// Runs in listeners. Cuts what a server sends into messages, at whatever bytes the network has cut it before.
+// Runs in every process that talks to PostgreSQL. Cuts what a server sends into messages, at whatever bytes the network
+// has cut it before.
 import { violation } from './error.ts'
 import { HEADER_BYTES, isLegalLength, readInt32 } from './protocol.ts'
 

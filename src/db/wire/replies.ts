@@ -1,8 +1,16 @@
-// Runs in listeners. What each call in flight may be answered next: anything else ends the connection.
+// Runs in every process that talks to PostgreSQL. What each call in flight may be answered next: anything else ends the
+// connection.
 import { type Call, type CallKind, CallQueue, type Sink } from './calls.ts'
 import { checkParameters, describeColumns, malformed, mismatch, readCount } from './descriptions.ts'
 import { ConnectionError, isFatal, type PostgresError, readReport, violation } from './error.ts'
-import { MESSAGE, readInt32, readUint16, STATUS_IDLE } from './protocol.ts'
+import {
+  MESSAGE,
+  readInt32,
+  readUint16,
+  STATUS_FAILED_TRANSACTION,
+  STATUS_IDLE,
+  STATUS_TRANSACTION,
+} from './protocol.ts'
 import { type Reports, takeReport, unexpected } from './reports.ts'
 import type { Statement } from './statement.ts'
 
@@ -31,6 +39,7 @@ export class Replies {
   answered = 0
   readonly #replyBytesMax: number
   readonly #reports: Reports
+  readonly #keepsTransactions: boolean
   readonly #calls = new CallQueue()
   /** How many of the calls have been handed to the socket. The others must not be answered. */
   #sent = 0
@@ -43,9 +52,10 @@ export class Replies {
   #error: PostgresError | undefined
   #fields = new Int32Array(64)
 
-  constructor(replyBytesMax: number, reports: Reports) {
+  constructor(replyBytesMax: number, reports: Reports, keepsTransactions = false) {
     this.#replyBytesMax = replyBytesMax
     this.#reports = reports
+    this.#keepsTransactions = keepsTransactions
   }
 
   get inFlight(): number {
@@ -208,13 +218,18 @@ export class Replies {
     if (!finished && !(step === STEP.RESULT && this.#results > 0)) {
       throw unexpected(MESSAGE.READY_FOR_QUERY)
     }
-    if (status !== STATUS_IDLE) throw violation('PostgreSQL is inside a transaction')
+    if (status !== STATUS_IDLE) this.#checkTransaction(status)
     const { sink } = this.#call()
     const error = this.#error
     const count = this.#count
     this.#shift()
     if (error) sink.failed(error, true)
     else sink.done(count)
+  }
+
+  #checkTransaction(status: number): void {
+    const known = status === STATUS_TRANSACTION || status === STATUS_FAILED_TRANSACTION
+    if (!known || !this.#keepsTransactions) throw violation('PostgreSQL is inside a transaction')
   }
 
   /** Done before the sink is called, which may add the next call. */

@@ -1,4 +1,4 @@
-// Runs in listeners. What PostgreSQL reports at any time, asked or not.
+// Runs in every process that talks to PostgreSQL. What PostgreSQL reports at any time, asked or not.
 import { malformed } from './descriptions.ts'
 import { type ConnectionError, type PostgresError, readReport, violation } from './error.ts'
 import { MESSAGE, readCstrings } from './protocol.ts'

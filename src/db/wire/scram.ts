@@ -1,4 +1,5 @@
-// Runs in listeners. SCRAM-SHA-256 (RFC 5802, 7677), the client's side, with or without binding to the TLS channel.
+// Runs in every process that talks to PostgreSQL. SCRAM-SHA-256 (RFC 5802, 7677), the client's side, with or without
+// binding to the TLS channel.
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { ConnectionError, violation } from './error.ts'

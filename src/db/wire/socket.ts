@@ -1,4 +1,5 @@
-// Runs in listeners. The socket to PostgreSQL: TCP or unix, with TLS where the address asks for it.
+// Runs in every process that talks to PostgreSQL. The socket to PostgreSQL: TCP or unix, with TLS where the address
+// asks for it.
 import { connect as connectPlain, type NetConnectOpts, type Socket } from 'node:net'
 import { type Host, socketPath, type TlsOptions } from '../address.ts'
 import { ConnectionError, violation } from './error.ts'

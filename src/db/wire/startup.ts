@@ -1,4 +1,5 @@
-// Runs in listeners. The beginning of a session: who we are, what we want, until PostgreSQL is ready for statements.
+// Runs in every process that talks to PostgreSQL. The beginning of a session: who we are, what we want, until
+// PostgreSQL is ready for statements.
 import { authenticate, type Channel, type Credentials } from './auth.ts'
 import { malformed } from './descriptions.ts'
 import { ConnectionError, readReport, violation } from './error.ts'

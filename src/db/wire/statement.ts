@@ -1,4 +1,4 @@
-// Runs in listeners. Statements, and the messages that prepare and run them.
+// Runs in every process that talks to PostgreSQL. Statements, and the messages that prepare and run them.
 import { ConnectionError } from './error.ts'
 import type { Outbox } from './outbox.ts'
 import { type Parameter, writeParameter } from './parameters.ts'

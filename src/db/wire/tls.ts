@@ -1,4 +1,5 @@
-// Runs in listeners, for encrypted connections to PostgreSQL. Which certificates are shown, and which are believed.
+// Runs in every process that talks to PostgreSQL, for encrypted connections. Which certificates are shown, and which are
+// believed.
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'

@@ -4,29 +4,39 @@ import { HELP_COLUMNS, renderHelp } from '../config/docs.ts'
 import { VERSION } from '../root.ts'
 import { backUp } from './backup.ts'
 import { printConfig } from './config.ts'
+import { develop } from './dev.ts'
 import { writeDocs } from './docs.ts'
 import { checkHealth } from './healthcheck.ts'
-import { applyMigrations } from './migrate.ts'
+import { applyMigrations, printMigrationStatus } from './migrate.ts'
 import { printDocument } from './openapi.ts'
 import { restore } from './restore.ts'
 
 export interface CliOptions {
   /** Starts the service; resolves when it is up. */
   serve: () => Promise<void>
+  /** Module that a process of the service runs. */
+  entry: string
 }
 
 /** Runs the command that the arguments name. Rejects when it fails; commander ends the process over bad arguments. */
-export async function runCli({ serve }: CliOptions): Promise<void> {
+export async function runCli(options: CliOptions): Promise<void> {
   const program = new Command('taskapi')
     .description('A task-management API on uWebSockets.js and PostgreSQL')
     .version(VERSION)
     .configureHelp({ helpWidth: HELP_COLUMNS })
     .addHelpText('after', `\n${renderHelp()}`)
+  addServiceCommands(program, options)
+  addDatabaseCommands(program)
+  addDocumentCommands(program)
+  await program.parseAsync()
+}
+
+function addServiceCommands(program: Command, { serve, entry }: CliOptions): void {
   program.command('serve').description('start the service, as without a command').action(serve)
   program
-    .command('migrate')
-    .description('apply pending migrations and exit')
-    .action(applyMigrations)
+    .command('dev')
+    .description('serve the sources, and start again when they change')
+    .action(() => develop(entry))
   program
     .command('healthcheck')
     .description('ask the running service for /health, and exit with 0 when it answers 200')
@@ -37,6 +47,17 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .description('print every setting in force and where it comes from; secrets are withheld')
     .option('--json', 'print an object for scripts', false)
     .action(printConfig)
+}
+
+function addDatabaseCommands(program: Command): void {
+  program
+    .command('migrate')
+    .description('apply pending migrations and exit')
+    .action(applyMigrations)
+    .command('status')
+    .description('print which migrations are applied, and exit with 1 when it is not all of them')
+    .option('--json', 'print JSON', false)
+    .action(printMigrationStatus)
   program
     .command('backup')
     .description('write every account and task of one moment to a file')
@@ -47,11 +68,13 @@ export async function runCli({ serve }: CliOptions): Promise<void> {
     .description('put a backup into an empty database')
     .argument('<file>', 'compressed or not; - is standard input')
     .action(restore)
+}
+
+function addDocumentCommands(program: Command): void {
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
     .description('write the generated parts of README.md and package.json, and .env.example')
     .option('--check', 'only check that they are up to date', false)
     .action(writeDocs)
-  await program.parseAsync()
 }

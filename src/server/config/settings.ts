@@ -116,6 +116,12 @@ export const SETTINGS = {
     description:
       'Longest wait for the database and its migrations at start, then the process ends with 1; 0 waits for ever',
   },
+  MIGRATE: {
+    kind: choice(['auto', 'check', 'off']),
+    default: 'auto',
+    description:
+      'What a start does with pending migrations: `auto` applies them, `check` waits until somebody else has, `off` does not look',
+  },
   SHUTDOWN_TIMEOUT_MS: {
     kind: integer(0, 600_000),
     default: '15000',

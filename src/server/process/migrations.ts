@@ -1,8 +1,8 @@
-// Runs in the process that the user started. Waits for the database, brings its schema up to date, and says meanwhile why
-// the service is not ready.
+// Runs in the process that the user started. Waits for the database, brings its schema up to date or waits for whoever
+// does, and says meanwhile why the service is not ready.
 import { type Address, socketPath } from '../../db/address.ts'
 import { classify } from '../../db/failures.ts'
-import { migrate } from '../../db/migrate.ts'
+import { migrate, PendingMigrationsError } from '../../db/migrate.ts'
 import type { DatabaseState } from '../../workers/messages.ts'
 import type { Config } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
@@ -19,8 +19,9 @@ interface MigrationOptions {
 }
 
 /**
- * Resolves when the schema is up to date. Rejects at once when waiting cannot help, when the wait takes longer than
- * `STARTUP_TIMEOUT_MS`, or when `signal` aborts. A file is applied as a whole or not at all, whenever that happens.
+ * Resolves when the schema is up to date, or at once when `MIGRATE` is `off`. Rejects at once when waiting cannot help,
+ * when the wait takes longer than `STARTUP_TIMEOUT_MS`, or when `signal` aborts. A file is applied as a whole or not at
+ * all, whenever that happens.
  */
 export async function bringUpToDate(
   config: Config,
@@ -28,55 +29,67 @@ export async function bringUpToDate(
 ): Promise<void> {
   const address = config.DATABASE_URL?.address
   if (!address) throw new Error('Migrations need DATABASE_URL')
-  const wait = new Wait(log, address)
-  const work = migrate({
-    address,
-    folder: MIGRATIONS_FOLDER,
-    timeoutMs: config.STARTUP_TIMEOUT_MS,
-    signal,
-    onApplied: (name) => log.info({ migration: name }, 'Migration applied'),
-    onWaiting: (error) => {
-      onState(classify(error) === 'unreachable' ? 'unreachable' : 'migrating')
-      wait.goOn(error)
-    },
-    onReached: () => {
-      onState('migrating')
-      wait.end()
-    },
-  })
-  // A connection attempt that nobody answers ends later, with the process.
-  await Promise.race([work, whenAborted(signal)])
+  if (config.MIGRATE !== 'off') {
+    const work = migrate({
+      address,
+      folder: MIGRATIONS_FOLDER,
+      mode: config.MIGRATE,
+      timeoutMs: config.STARTUP_TIMEOUT_MS,
+      signal,
+      onApplied: (name) => log.info({ migration: name }, 'Migration applied'),
+      ...reportWaits(log, address, onState),
+    })
+    // A connection attempt that nobody answers ends later, with the process.
+    await Promise.race([work, whenAborted(signal)])
+  }
   onState('migrated')
 }
 
-/** Reports a wait to the log: when it begins, at growing intervals, and when it is over. */
+/** For the database, and then perhaps for whoever applies what is pending. */
+function reportWaits(log: Logger, address: Address, onState: (state: DatabaseState) => void) {
+  const hosts = hostsOf(address)
+  const database = new Wait()
+  const migrations = new Wait()
+  return {
+    onWaiting: (error: unknown) => {
+      onState(classify(error) === 'unreachable' ? 'unreachable' : 'migrating')
+      if (error instanceof PendingMigrationsError) {
+        migrations.goOn((waited_ms) => {
+          log.warn({ pending: error.pending, waited_ms }, 'Waiting for somebody to migrate')
+        })
+      } else {
+        database.goOn((waited_ms) => {
+          log.warn({ err: error, hosts, waited_ms }, 'Waiting for the database')
+        })
+      }
+    },
+    onReached: () => {
+      onState('migrating')
+      database.end((waited_ms) => log.info({ hosts, waited_ms }, 'The database answers'))
+    },
+  }
+}
+
+/** Reports a wait when it begins, at growing intervals, and when it is over. */
 class Wait {
-  readonly #log: Logger
-  readonly #address: Address
   #sinceMs: number | undefined
   #dueMs = 0
 
-  constructor(log: Logger, address: Address) {
-    this.#log = log
-    this.#address = address
-  }
-
-  goOn(err: unknown): void {
+  goOn(report: (waitedMs: number) => void): void {
     const nowMs = performance.now()
     this.#sinceMs ??= nowMs
     const elapsedMs = nowMs - this.#sinceMs
     if (elapsedMs < this.#dueMs) return
     this.#dueMs += Math.min(Math.max(REPORT_GAP_MS_MIN, this.#dueMs), REPORT_GAP_MS_MAX)
-    const waited_ms = Math.round(elapsedMs)
-    this.#log.warn({ err, hosts: hostsOf(this.#address), waited_ms }, 'Waiting for the database')
+    report(Math.round(elapsedMs))
   }
 
-  end(): void {
+  end(report: (waitedMs: number) => void): void {
     if (this.#sinceMs === undefined) return
-    const waited_ms = Math.round(performance.now() - this.#sinceMs)
+    const waitedMs = Math.round(performance.now() - this.#sinceMs)
     this.#sinceMs = undefined
     this.#dueMs = 0
-    this.#log.info({ hosts: hostsOf(this.#address), waited_ms }, 'The database answers')
+    report(waitedMs)
   }
 }
 

@@ -8,7 +8,7 @@ import {
   type SupervisorMessage,
 } from '../../workers/messages.ts'
 import { type Config, ConfigError, readConfig, readMisnomers } from '../config/config.ts'
-import { createLog, type Log } from '../observe/log.ts'
+import { createLog, type Log, type Logger } from '../observe/log.ts'
 import type { Listener } from './listener.ts'
 import { readBounds, toMegabytes } from './memory.ts'
 import type { Running } from './running.ts'
@@ -29,11 +29,28 @@ export async function runService(entry: string): Promise<void> {
   for (const warning of readMisnomers()) log.logger.warn(warning)
   const onStopAsked = (stop: () => void) => {
     for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop)
+    // The command `dev` has started this process, and has ended.
+    process.on('disconnect', stop)
   }
   await run(log, onStopAsked, async (signal) => {
     const { startService } = await import('./start.ts')
-    return startService(config, { entry, log: log.logger, signal })
+    const service = await startService(config, { entry, log: log.logger, signal })
+    report({ type: 'usable' })
+    return service
   })
+}
+
+/** A command that goes on until it is asked to stop, also by the end of its terminal. */
+export async function runUntilStopped(
+  config: Config,
+  role: string,
+  start: (log: Logger, signal: AbortSignal) => Promise<Running>,
+): Promise<void> {
+  const log = openLog(config, role)
+  const onStopAsked = (stop: () => void) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop)
+  }
+  await run(log, onStopAsked, (signal) => start(log.logger, signal))
 }
 
 /** One listener; this process is connected to its supervisor. */

@@ -62,8 +62,8 @@ export async function startService(config: Config, options: ServiceOptions): Pro
 }
 
 /**
- * Migrates the database and lets the listeners connect to it. Only this process migrates: the listeners never load the
- * driver, and whichever of them dies, the migrations go on.
+ * Migrates the database and lets the listeners connect to it. Only this process migrates: whichever of the listeners dies,
+ * the migrations go on.
  */
 async function openService(
   config: Config,
@@ -140,8 +140,7 @@ async function announce(
   plan: MemoryPlan,
   log: Logger,
 ): Promise<void> {
-  const host = ['0.0.0.0', '::'].includes(config.SERVER_HOST) ? 'localhost' : config.SERVER_HOST
-  const url = `http://${host}:${port}`
+  const url = urlOf(config.SERVER_HOST, port)
   log.info({ url, listeners: config.LISTENERS, ...describePlan(plan) }, 'Listening')
   if (plan.advice) {
     const needed = { needed_mb: toMegabytes(plan.needed), memory_mb: toMegabytes(plan.memory) }
@@ -150,6 +149,11 @@ async function announce(
   if (config.DATABASE_URL !== undefined && !process.stderr.isTTY) return
   const { welcome } = await import('./welcome.ts')
   process.stderr.write(welcome(url))
+}
+
+/** Where clients on this machine reach a service that listens there. */
+export function urlOf(host: string, port: number): string {
+  return `http://${['0.0.0.0', '::'].includes(host) ? 'localhost' : host}:${port}`
 }
 
 async function takePort({ SERVER_HOST: host, SERVER_PORT: wanted }: Config): Promise<number> {
