@@ -93,6 +93,20 @@ describe('a client that does not read', () => {
     },
   )
 
+  test('may read later while the listener closes, and is waited for', async () => {
+    edge.lifecycle.moveTo('closing')
+    edge.state.text = textOf(8 * MEBIBYTE)
+    const wire = await askWithoutReading()
+    expect(edge.host.isIdle).toBe(false)
+    wire.socket.resume()
+    await eventually('the answer', () => edge.host.isIdle)
+    await eventually('all of it', () => wire.received().endsWith('x"'))
+    const [long] = readAnswers(wire.received(), ['GET'])
+    expect(long?.body.length).toBe(8 * MEBIBYTE + 2)
+    expect(long?.headers.get('connection')).toBe('close')
+    wire.socket.destroy()
+  })
+
   test('may read later, and is served again', async () => {
     edge.state.text = textOf(8 * MEBIBYTE)
     const wire = await askWithoutReading()

@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -13,6 +14,25 @@ import { JWT_SECRET, runMain, startService } from '../support/service.ts'
 
 const CLIENTS = 24
 let database: TestDatabase
+
+/** A connection whose last request has been answered. */
+async function openKept(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
+  await once(socket, 'data')
+  return socket
+}
+
+/** A connection whose client has been asked for the body of its request, and does not send it. */
+async function openUnfinished(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.write(
+    'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n',
+  )
+  await once(socket, 'data')
+  return socket
+}
 
 beforeAll(async () => {
   database = await createDatabase()
@@ -40,6 +60,16 @@ describe('a drain', () => {
     expect(refused).toBe(CLIENTS)
   })
 
+  test('lets clients that pause between their requests read in an answer that it closes', async () => {
+    const service = await startService(database.url, { SHUTDOWN_TIMEOUT_MS: '15000' })
+    const load = startLoad(service.url, CLIENTS, { path: '/health', pauseMs: 100 })
+    await eventually('load', () => (load.outcome.answered.get(200) ?? 0) > 2 * CLIENTS)
+    expect(await service.stop()).toEqual({ code: 0, signal: null })
+    const { failures, closes } = await load.stop()
+    expect(failures).toEqual([])
+    expect(closes).toBe(CLIENTS)
+  })
+
   test('fails readiness and lets a login that is in flight finish', async () => {
     const service = await startService(database.url, {
       SHUTDOWN_TIMEOUT_MS: '15000',
@@ -64,6 +94,7 @@ describe('a drain', () => {
 
   test('asks a kept connection to close', async () => {
     const service = await startService(database.url, { SHUTDOWN_TIMEOUT_MS: '15000' })
+    const unfinished = await openUnfinished(service.port)
     const socket = connect(service.port, '127.0.0.1')
     socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
     let received = ''
@@ -72,14 +103,32 @@ describe('a drain', () => {
     })
     await eventually('the first answer', () => received.endsWith('{"status":"ok"}'))
     expect(received.toLowerCase()).not.toContain('connection: close')
+    // One more request may be on its way when the connection ends.
+    socket.on('error', () => undefined)
+    const closed = new Promise((resolve) => socket.once('close', resolve))
     service.child.kill('SIGTERM')
     await service.line(({ msg }) => msg === 'Draining')
-    received = ''
-    socket.write('GET /ready HTTP/1.1\r\nHost: x\r\n\r\n')
-    await new Promise((resolve) => socket.once('close', resolve))
-    expect(received).toMatch(/^HTTP\/1\.1 503 /)
-    expect(received.toLowerCase()).toContain('connection: close')
+    // Until connections are refused, the answers are as before.
+    await eventually('an answer that closes', () => {
+      socket.write('GET /ready HTTP/1.1\r\nHost: x\r\n\r\n')
+      return received.toLowerCase().includes('connection: close')
+    })
+    await closed
+    expect(received).toMatch(/HTTP\/1\.1 503 /)
+    unfinished.destroy()
     expect((await service.exited).code).toBe(0)
+  })
+
+  test('does not wait for an idle connection', async () => {
+    const service = await startService(database.url, { SHUTDOWN_TIMEOUT_MS: '60000' })
+    const idle = await openKept(service.port)
+    const closed = once(idle, 'close')
+    expect(await service.stop()).toEqual({ code: 0, signal: null })
+    // Without a reset.
+    expect(await closed).toEqual([false])
+    // Otherwise it was the timer of uWebSockets.js.
+    const line = await service.line(({ msg }) => msg === 'Closed idle connections')
+    expect(line.connections).toBe(1)
   })
 
   test('is cut short by a second signal and then ends with 1', async () => {
@@ -87,17 +136,14 @@ describe('a drain', () => {
       LISTENERS: '2',
       SHUTDOWN_TIMEOUT_MS: '60000',
     })
-    const socket = connect(service.port, '127.0.0.1')
-    socket.on('error', () => undefined)
-    await new Promise((resolve) => socket.once('connect', resolve))
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    const unfinished = await openUnfinished(service.port)
     service.child.kill('SIGTERM')
     await service.line(({ msg }) => msg === 'Draining')
     await new Promise((resolve) => setTimeout(resolve, 600))
     expect(service.child.exitCode).toBe(null)
     service.child.kill('SIGTERM')
     expect(await service.exited).toEqual({ code: 1, signal: null })
-    socket.destroy()
+    unfinished.destroy()
   })
 
   test('that misses its deadline while a request is unanswered ends with 1', async () => {

@@ -267,6 +267,22 @@ describe('without DATABASE_URL', () => {
     TIMEOUT_MS,
   )
 
+  test.each(['SIGHUP', 'SIGQUIT', 'SIGUSR2', 'SIGINT'] as const)(
+    '%s for every process of a terminal drains, and no PostgreSQL is left behind',
+    async (signal) => {
+      const service = await whenListening(await start({ LISTENERS: '2' }))
+      const postmaster = await postmasterPid(folder)
+      const listeners = service.lines.filter(({ msg }) => msg === 'Listener is up')
+      expect(listeners).toHaveLength(2)
+      for (const { pid } of listeners) process.kill(pid, signal)
+      service.child.kill(signal)
+      expect(await service.exited).toEqual({ code: 0, signal: null })
+      expect(service.lines.filter(({ msg }) => msg.startsWith('Listener died'))).toEqual([])
+      expect(isRunning(postmaster)).toBe(false)
+    },
+    TIMEOUT_MS,
+  )
+
   test(
     'SIGTERM while starting ends cleanly and leaves no process',
     async () => {

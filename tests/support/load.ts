@@ -1,5 +1,6 @@
 // Clients that send one request after the other over kept connections, as a pool behind a load balancer does.
 import { Agent, request } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 
 export interface LoadOutcome {
   answered: Map<number, number>
@@ -16,11 +17,15 @@ export interface Load {
   stop(): Promise<LoadOutcome>
 }
 
-/** Each client stops at its first refused connection. */
+/**
+ * Each client stops at its first refused connection.
+ *
+ * @param options with `pauseMs`, each client waits so long behind an answer
+ */
 export function startLoad(
   url: string,
   clients: number,
-  options: { path: string; token?: string; method?: string; body?: string },
+  options: { path: string; token?: string; method?: string; body?: string; pauseMs?: number },
 ): Load {
   const agent = new Agent({ keepAlive: true, maxSockets: clients })
   const outcome: LoadOutcome = { answered: new Map(), failures: [], refused: 0, closes: 0 }
@@ -57,6 +62,7 @@ export function startLoad(
         return
       }
       if (failure) outcome.failures.push(failure)
+      if (options.pauseMs) await delay(options.pauseMs)
     }
   }
 

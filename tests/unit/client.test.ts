@@ -28,6 +28,17 @@ test.each([
   expect(clientKey(Uint8Array.from(bytes))).toBe(key)
 })
 
+test('a peer without an address is a proxy on a unix socket only', () => {
+  const nobody = new Uint8Array()
+  const headers = { forwarded: '', forwardedFor: '192.0.2.1' }
+  const onSocket = new Clients([], true)
+  expect(onSocket.isProxy(nobody)).toBe(true)
+  expect(onSocket.behindProxy(nobody, headers)).toBe('192.0.2.1')
+  expect(onSocket.isProxy(PEER)).toBe(false)
+  expect(clients.isProxy(nobody)).toBe(false)
+  expect(clients.behindProxy(nobody, headers)).toBe('')
+})
+
 describe('X-Forwarded-For', () => {
   test.each([
     ['one address', '192.0.2.1', '192.0.2.1'],

@@ -46,6 +46,34 @@ test('reads the environment first, then the file; empty means not set', () => {
   expect(config).toMatchObject({ SERVER_PORT: 7000, LOG_LEVEL: 'debug', JWT_EXPIRATION_HOURS: 1 })
 })
 
+describe('a unix socket', () => {
+  const path = '/run/taskapi/http.sock'
+
+  test.each([path, `unix:${path}`])('has one listener by default: %s', (SERVER_HOST) => {
+    const env = { DATABASE_URL: 'postgres://u:p@db.example/x', JWT_SECRET: SECRET, SERVER_HOST }
+    expect(parseConfig(env)).toMatchObject({ SERVER_HOST: path, LISTENERS: 1 })
+  })
+
+  test('has no second listener', () => {
+    expect(problems({ SERVER_HOST: path, LISTENERS: '2' })).toEqual([
+      {
+        name: 'LISTENERS',
+        value: '"2"',
+        expected: '1, because SERVER_HOST is a unix socket',
+        source: 'the environment',
+      },
+    ])
+    expect(problems({ SERVER_HOST: path, LISTENERS: '1' })).toEqual([])
+  })
+
+  test.each([`/${'x'.repeat(107)}`, 'unix:http.sock', '/run/', 'two words', '[::1]', 'a:80'])(
+    'or an address it must be: %s',
+    (SERVER_HOST) => {
+      expect(problems({ SERVER_HOST })).toMatchObject([{ name: 'SERVER_HOST' }])
+    },
+  )
+})
+
 test('the published driver is refused behind a transaction pooler', () => {
   expect(problems({ DB_CLIENT: 'postgres', DB_POOLER: 'transaction' })).toEqual([
     {

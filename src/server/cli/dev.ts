@@ -5,9 +5,9 @@ import type { Logger } from '../observe/log.ts'
 import { type Child, startChild } from '../process/child.ts'
 import { probePort } from '../process/claims.ts'
 import { type LocalDatabase, startLocalDatabase } from '../process/local-database.ts'
+import { urlOf } from '../process/place.ts'
 import { runUntilStopped } from '../process/run.ts'
 import type { Running } from '../process/running.ts'
-import { urlOf } from '../process/start.ts'
 import { welcome } from '../process/welcome.ts'
 import { SOURCES_FOLDER } from '../root.ts'
 import { type Change, type Changes, watchSources } from './changes.ts'
@@ -104,7 +104,7 @@ async function prepare(development: Development): Promise<{ env: NodeJS.ProcessE
   const { SERVER_HOST: host, SERVER_PORT: wanted } = config
   const port = wanted || (development.freePort ??= await probePort(host, 0))
   const changes = { SERVER_PORT: String(port) }
-  const url = urlOf(host, port)
+  const url = urlOf({ SERVER_HOST: host, SERVER_PORT: port })
   if (config.DATABASE_URL) return { env: childEnvironment(changes, {}), url }
   if (!development.local) {
     development.local = await startLocalDatabase(config, log, signal)

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { countCpus } from './cpus.ts'
-import type { DatabaseUrl } from './kinds.ts'
+import { isSocketPath } from './kinds.ts'
 import { describeMisnomers, describeStrays } from './misnomers.ts'
 import {
   SETTINGS,
@@ -87,7 +87,7 @@ function traceConfig(sources: readonly Source[]): TracedConfig {
   problems.push(...findContradictions(found, values))
   if (problems.length > 0) throw new ConfigError(problems, describeMisnomers(sources))
   const checked = values as Values
-  const listeners = checked.LISTENERS ?? countListeners(checked.DATABASE_URL)
+  const listeners = checked.LISTENERS ?? countListeners(checked)
   const connections = checked.DB_CONNECTIONS ?? countDatabaseConnections(checked)
   const config = Object.freeze({ ...checked, LISTENERS: listeners, DB_CONNECTIONS: connections })
   const origins = new Map([...found].map(([name, read]) => [name, originOf(name, read)]))
@@ -131,6 +131,12 @@ function findContradictions(
     const expected = 'wire, because DB_POOLER is transaction'
     problems.push({ ...problem('DB_CLIENT', client), expected })
   }
+  const listeners = found.get('LISTENERS')
+  if (listeners && isSocketPath(values.SERVER_HOST ?? '') && Number(values.LISTENERS) > 1) {
+    // The kernel shares out the connections of a port among processes, but not those of a unix socket.
+    const expected = '1, because SERVER_HOST is a unix socket'
+    problems.push({ ...problem('LISTENERS', listeners), expected })
+  }
   return problems
 }
 
@@ -154,7 +160,8 @@ function problem(name: SettingName, { text, variable, label, file }: Found): Con
  * A listener per CPU; half as many when PostgreSQL shares the CPUs. On two CPUs with a local PostgreSQL, one listener
  * answered 13 % more reads than two, in a third of the memory: its batches are twice as large.
  */
-function countListeners(database: DatabaseUrl | undefined): number {
+function countListeners({ DATABASE_URL: database, SERVER_HOST }: Values): number {
+  if (isSocketPath(SERVER_HOST)) return 1
   const cpus = countCpus()
   return (database?.isLocal ?? true) ? Math.max(1, Math.floor(cpus / 2)) : cpus
 }

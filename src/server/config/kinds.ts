@@ -33,6 +33,9 @@ export interface DatabaseUrl {
 
 /** A token (RFC 9110, 5.6.2). */
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+/** The kernel has room for no more in the address of a unix socket. */
+const SOCKET_PATH_BYTES_MAX = 107
+const HOST_NAME = /^[\w-]+(?:\.[\w-]+)*\.?$/
 const SECONDS_PER = { s: 1, m: 60, h: 3600 } as const
 const RATE_MAX = 1_000_000
 const WORDS_FOR_ON: readonly string[] = ['on', 'true', 'yes', '1']
@@ -42,6 +45,28 @@ const LOCAL_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '::1']
 export const nonEmptyText: Kind<string> = {
   expected: 'a non-empty string',
   parse: (text) => (text === '' ? undefined : { value: text }),
+}
+
+/** Where to listen: an address, a name, or the path of a unix socket. */
+export const listenHost: Kind<string> = {
+  expected:
+    'an address, a host name, or the path of a unix socket such as /run/taskapi/http.sock or unix:/run/taskapi/http.sock',
+  parse: (text) => {
+    const host = text.startsWith('unix:/') ? text.slice('unix:'.length) : text
+    const isPath = isSocketPath(host) && !host.endsWith('/')
+    const fits = Buffer.byteLength(host) <= SOCKET_PATH_BYTES_MAX
+    if (isPath) return fits ? { value: host } : undefined
+    return isIP(host) !== 0 || HOST_NAME.test(host) ? { value: host } : undefined
+  },
+  explain: (text) =>
+    Buffer.byteLength(text) > SOCKET_PATH_BYTES_MAX
+      ? `a path has at most ${SOCKET_PATH_BYTES_MAX} bytes`
+      : undefined,
+}
+
+/** Whether `SERVER_HOST` is the path of a unix socket. */
+export function isSocketPath(host: string): boolean {
+  return host.startsWith('/')
 }
 
 export const onOrOff: Kind<boolean> = {

@@ -6,6 +6,7 @@ import {
   headerNames,
   integer,
   type Kind,
+  listenHost,
   nonEmptyText,
   onOrOff,
   origins,
@@ -47,20 +48,22 @@ export const SETTINGS = {
     description: 'Token lifetime, in hours',
   },
   SERVER_HOST: {
-    kind: nonEmptyText,
+    kind: listenHost,
     default: '0.0.0.0',
-    description: 'Address to listen on',
+    description:
+      'Address to listen on (`::` for IPv6 and IPv4), or a unix socket, whose peers are trusted as proxies',
   },
   SERVER_PORT: {
     kind: integer(0, 65_535),
     default: '8080',
     fallback: 'PORT',
-    description: 'Port to listen on, else that of `PORT`; 0 picks a free one',
+    description:
+      'Port to listen on, else that of `PORT`; 0 picks a free one; not used with a unix socket',
   },
   LISTENERS: {
     kind: integer(1, 256),
     description:
-      'Listener processes on the port; by default one per CPU (within the CPU quota), or one per two CPUs when PostgreSQL is on this machine',
+      'Listener processes on the port; by default one per CPU (within the CPU quota), or one per two CPUs when PostgreSQL is on this machine; a unix socket has one',
   },
   LOG_LEVEL: {
     kind: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
@@ -124,8 +127,9 @@ export const SETTINGS = {
   },
   SHUTDOWN_TIMEOUT_MS: {
     kind: integer(0, 600_000),
-    default: '15000',
-    description: 'Longest time that a drain may take before requests in flight are cut off',
+    default: '8000',
+    description:
+      'Longest time that a drain may take before requests in flight are cut off; less than the 10 seconds after which `docker stop` kills',
   },
   DRAIN_DELAY_MS: {
     kind: integer(0, 600_000),

@@ -36,12 +36,18 @@ export function clientKey(bytes: Uint8Array): string {
 /** Tells clients by their addresses, which for connections of trusted proxies are what these report. */
 export class Clients {
   readonly #proxies: readonly AddressRange[]
+  readonly #onSocket: boolean
 
-  constructor(proxies: readonly AddressRange[]) {
+  /**
+   * @param onSocket whether connections come over a unix socket: their peers have no address, and are proxies, because
+   * only those get so far whom the mode of the file admits
+   */
+  constructor(proxies: readonly AddressRange[], onSocket = false) {
     this.#proxies = proxies
+    this.#onSocket = onSocket
   }
 
-  /** What the client of a request is counted by; empty when the connection has no address any more. */
+  /** What the client of a request is counted by; empty when the connection has no address, or no more. */
   of(response: HttpResponse, headers: ProxyHeaders): string {
     const peer = new Uint8Array(response.getRemoteAddress())
     if (!this.isProxy(peer)) return clientKey(peer)
@@ -58,7 +64,8 @@ export class Clients {
 
   /** Whether an address, in the order of the network, is that of a trusted proxy. */
   isProxy(bytes: Uint8Array): boolean {
-    if (this.#proxies.length === 0 || bytes.length === 0) return false
+    if (bytes.length === 0) return this.#onSocket
+    if (this.#proxies.length === 0) return false
     return this.#trusts(ipaddr.process(ipaddr.fromByteArray([...bytes]).toString()))
   }
 

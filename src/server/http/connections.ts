@@ -15,6 +15,8 @@ const REFUSED = 'Client has its share of connections, closing further ones'
 
 export interface ConnectionCount {
   open: number
+  /** When the last one was opened, by `performance.now()`. */
+  openedAtMs: number
 }
 
 export interface ConnectionLimit {
@@ -58,7 +60,7 @@ export function countConnections(
   { max, perClient, port, clients }: ConnectionRules,
   log: Logger,
 ): ConnectionCount {
-  const count: ConnectionCount = { open: 0 }
+  const count: ConnectionCount = { open: 0, openedAtMs: 0 }
   const alone = Math.min(perClient ?? Math.ceil(max / ALONE_PART), max)
   const census = new Census({ max, alone, least: 1 }, () => countPeers(port), log)
   const refusals = new Sampling()
@@ -69,6 +71,7 @@ export function countConnections(
       if (count.open < max) full = false
       return
     }
+    count.openedAtMs = performance.now()
     if (count.open > max) {
       if (!full) log.warn({ limit: max }, 'Connection limit reached, closing new connections')
       full = true

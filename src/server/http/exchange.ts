@@ -12,10 +12,14 @@ import { Remainder } from './remainder.ts'
 import { logFailure, logRequest } from './request-log.ts'
 import type { Call, Received } from './route.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
-import { type Ending, type Outgoing, writeContinue, writeUnusual, writeUsual } from './writer.ts'
-
-/** The kernel takes so many bytes at once of a connection whose client has read what came before. */
-const AT_ONCE_BYTES_MAX = 16 * 1024
+import {
+  AT_ONCE_BYTES_MAX,
+  type Ending,
+  type Outgoing,
+  writeContinue,
+  writeUnusual,
+  writeUsual,
+} from './writer.ts'
 
 const NO_PIECES: readonly Buffer[] = []
 
@@ -105,6 +109,7 @@ export class Exchange implements Call, Unanswered {
     this.#steps = steps
     this.#failureSteps = failureSteps
     this.startedAtMs = performance.now()
+    host.requestedAtMs = this.startedAtMs
     this.deadlineMs = this.startedAtMs + host.options.requestTimeoutMs
   }
 

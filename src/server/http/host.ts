@@ -85,6 +85,8 @@ export class Host {
   readonly heldBytes: Shares
   /** Bytes of the answers in `unread`. */
   unreadBytes = 0
+  /** When the head of the last request arrived, by `performance.now()`. */
+  requestedAtMs = 0
   /** Bytes that the compressions in flight take. */
   compressionBytes = 0
   readonly compressionBytesMax: number
@@ -120,6 +122,11 @@ export class Host {
   /** Requests whose answer has not been written, or not been taken by their client. */
   get inFlight(): number {
     return this.unanswered.size + this.unread.size
+  }
+
+  /** True when no client waits for anything: neither for an answer, nor for time to read it. */
+  get isIdle(): boolean {
+    return this.inFlight === 0 && this.lingering.size === 0
   }
 
   /** The client's id when it is harmless, else a new one. */

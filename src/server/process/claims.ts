@@ -1,4 +1,4 @@
-// Runs in the process that the user started. Makes sure that a port and a data folder have one owner.
+// Runs in the process that the user started. Makes sure that a port, a unix socket and a data folder have one owner.
 import { createServer, type Server } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -25,6 +25,12 @@ export async function probePort(host: string, port: number): Promise<number> {
   const address = server.address()
   await new Promise((resolve) => server.close(resolve))
   return typeof address === 'object' && address ? address.port : port
+}
+
+/** Rejects when no unix socket can be made there, or there is one. */
+export async function probeSocket(path: string): Promise<void> {
+  const server = await bind({ path })
+  await new Promise((resolve) => server.close(resolve))
 }
 
 /** True when the error means that another program holds the address. */

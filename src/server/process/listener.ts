@@ -1,17 +1,16 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { totalmem } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { DatabaseState } from '../../workers/messages.ts'
-import { type Context, type ContextOptions, closeContext, createContext } from '../api/context.ts'
+import { type Context, type ContextOptions, createContext } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
 import { Readiness } from '../api/readiness.ts'
 import { DOCUMENT_INFO, routes } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
+import { isSocketPath } from '../config/kinds.ts'
 import type { Secret } from '../config/secret.ts'
 import { Clients } from '../http/client.ts'
 import {
   boundConnections,
-  type ConnectionCount,
   type ConnectionLimit,
   type ConnectionRules,
   countConnections,
@@ -22,15 +21,16 @@ import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
 import { RateLimit } from '../http/rate-limit.ts'
 import { Ready } from '../http/route.ts'
-import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from '../http/uws.ts'
+import { loadUws } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
 import { VERSION } from '../root.ts'
 import { openDatabase } from './database.ts'
+import { drainListener, refuseConnections } from './drain.ts'
 import { collectAlone, collectGarbage, compactHeap } from './heap.ts'
+import { listen, removeSocket } from './listen-socket.ts'
 import { memoryLimitBytes, openUsage, Pressure } from './pressure.ts'
 import type { Running } from './running.ts'
 
-const DRAIN_POLL_MS = 20
 const COMPACT_DELAY_MS = 200
 /** With more calls, a statement takes longer without costing less per row. */
 const BATCH_CALLS_MAX = 128
@@ -41,7 +41,7 @@ const DESCRIPTORS_PER_THREAD = 8
 
 /**
  * A listener that accepts connections. It drains by refusing connections, closing each open one with its next answer, and
- * ending when all are gone or after `SHUTDOWN_TIMEOUT_MS`; clean when no request was cut off.
+ * ending when all are gone or idle, or after `SHUTDOWN_TIMEOUT_MS`; clean when no request was cut off.
  */
 export interface Listener extends Running {
   port: number
@@ -115,9 +115,9 @@ export async function startListener(
       else lifecycle.pending = PENDING[state]
     },
     refuse,
-    drain: () => refuse().then(() => drain(resources)),
+    drain: () => refuse().then(() => drainListener(resources)),
     // It ends with its process.
-    terminate: () => undefined,
+    terminate: () => removeSocket(config),
   }
 }
 
@@ -168,7 +168,7 @@ function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }
     allowedOrigins: config.CORS_ORIGINS,
     allowedHeaders: allowedHeadersValue(config.CORS_ORIGINS, config.CORS_HEADERS),
     rateLimit: config.RATE_LIMIT && new RateLimit(config.RATE_LIMIT),
-    clients: new Clients(config.TRUSTED_PROXIES ?? []),
+    clients: new Clients(config.TRUSTED_PROXIES ?? [], isSocketPath(config.SERVER_HOST)),
     bodyBytesMax: config.MAX_BODY_BYTES,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     memoryBytes: memoryBytesOf(config),
@@ -211,54 +211,4 @@ function keptDocument(): () => Promise<Ready<unknown>> {
     document ??= make()
     return document
   }
-}
-
-function listen(
-  app: TemplatedApp,
-  { SERVER_HOST, SERVER_PORT }: Config,
-): Promise<us_listen_socket> {
-  return new Promise((resolve, reject) => {
-    app.listen(SERVER_HOST, SERVER_PORT, (socket) => {
-      if (socket) resolve(socket)
-      else reject(new Error(`Cannot listen on ${SERVER_HOST}:${SERVER_PORT}`))
-    })
-  })
-}
-
-interface Resources {
-  config: Config
-  uws: Uws
-  app: TemplatedApp
-  socket: us_listen_socket
-  lifecycle: Lifecycle
-  context: Context
-  host: Host
-  connections: ConnectionCount
-  memory: Pressure | undefined
-}
-
-async function refuseConnections(resources: Resources): Promise<void> {
-  const { config, uws, socket, lifecycle, context, host, connections } = resources
-  lifecycle.moveTo('draining')
-  context.log.info({ connections: connections.open, in_flight: host.inFlight }, 'Draining')
-  if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
-  uws.us_listen_socket_close(socket)
-}
-
-/** Connections must already be refused: a client that is asked to close would reconnect, and then be reset. */
-async function drain(resources: Resources): Promise<boolean> {
-  const { config, app, lifecycle, context, host, connections, memory } = resources
-  const { log } = context
-  lifecycle.moveTo('closing')
-  const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
-  while (connections.open > 0 && performance.now() < deadline) await delay(DRAIN_POLL_MS)
-  const cut = host.inFlight
-  lifecycle.moveTo('closed')
-  app.close()
-  memory?.close()
-  host.close()
-  host.failures.flush()
-  await closeContext(context)
-  if (cut > 0) log.error({ cut }, 'Requests were cut off by the shutdown deadline')
-  return cut === 0
 }

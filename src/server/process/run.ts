@@ -17,6 +17,11 @@ import type { Running } from './running.ts'
 const EX_CONFIG = 78
 /** npm passes a terminal's Ctrl-C on to a process that already has it: within this time, a second signal is an echo. */
 const ECHO_MS = 300
+/**
+ * Left alone, each of them would end the process without a drain, and leave a local PostgreSQL behind. A terminal sends
+ * SIGINT at Ctrl-C, SIGQUIT at Ctrl-\ and SIGHUP when it closes; nodemon asks for a restart with SIGUSR2.
+ */
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const
 
 /**
  * The whole service.
@@ -28,7 +33,7 @@ export async function runService(entry: string): Promise<void> {
   const log = openLog(config, config.LISTENERS > 1 ? 'supervisor' : 'listener')
   for (const warning of readMisnomers()) log.logger.warn(warning)
   const onStopAsked = (stop: () => void) => {
-    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop)
+    for (const signal of STOP_SIGNALS) process.on(signal, stop)
     // The command `dev` has started this process, and has ended.
     process.on('disconnect', stop)
   }
@@ -48,7 +53,7 @@ export async function runUntilStopped(
 ): Promise<void> {
   const log = openLog(config, role)
   const onStopAsked = (stop: () => void) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop)
+    for (const signal of STOP_SIGNALS) process.on(signal, stop)
   }
   await run(log, onStopAsked, (signal) => start(log.logger, signal))
 }
@@ -60,8 +65,8 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
   let listener: Listener | undefined
   startBeating()
   let database: DatabaseState | undefined
-  // A terminal sends Ctrl-C to the whole group; the supervisor decides.
-  process.on('SIGINT', () => undefined)
+  // A terminal sends its signals to the whole group: the supervisor decides what they mean.
+  for (const signal of STOP_SIGNALS) process.on(signal, () => undefined)
   const onStopAsked = (stop: () => void) => {
     // Only the supervisor cuts a drain short, by killing this process: a second request to stop is always an echo.
     let stopping = false

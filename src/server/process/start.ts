@@ -2,7 +2,6 @@
 import { type DatabaseState, LISTENER_ROLE, SILENCE_MS_MAX } from '../../workers/messages.ts'
 import { type Config, childEnvironment } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
-import { claim, isTaken, probePort } from './claims.ts'
 import { compactHeap } from './heap.ts'
 import {
   describePlan,
@@ -12,6 +11,7 @@ import {
   readBounds,
   toMegabytes,
 } from './memory.ts'
+import { type Place, takePlace, urlOf } from './place.ts'
 import { type Running, together } from './running.ts'
 
 export interface ServiceOptions {
@@ -38,8 +38,8 @@ export async function startService(config: Config, options: ServiceOptions): Pro
   const plan = planMemory(config, readBounds())
   let listeners: Listeners | undefined
   try {
-    const port = await takePort(config)
-    const settings = { ...config, SERVER_PORT: port }
+    const place = await takePlace(config)
+    const settings = { ...config, ...place }
     if (config.DATABASE_URL === undefined) {
       const { startLocalDatabase } = await import('./local-database.ts')
       const local = await startLocalDatabase(config, log, signal)
@@ -50,7 +50,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     listeners = await startListeners(settings, plan, options)
     signal.throwIfAborted()
     await openService(settings, listeners, options)
-    if (!signal.aborted) await announce(config, port, plan, log)
+    if (!signal.aborted) await announce(config, place, plan, log)
     if (config.LISTENERS > 1) compactHeap()
     return together([...started, listeners])
   } catch (error) {
@@ -106,6 +106,7 @@ async function superviseListeners(
         JWT_SECRET: config.JWT_SECRET?.reveal() ?? '',
         // Also where it is in a file: a listener that replaces another one must accept the same tokens.
         JWT_SECRET_PREVIOUS: config.JWT_SECRET_PREVIOUS?.reveal() ?? '',
+        SERVER_HOST: config.SERVER_HOST,
         SERVER_PORT: String(config.SERVER_PORT),
       },
       // One heap for all threads of glibc's allocator: 0.6 MB less per listener.
@@ -136,11 +137,11 @@ async function superviseListeners(
 /** Reports where clients on this machine reach the service: to the log, and to a newcomer or a terminal. */
 async function announce(
   config: Config,
-  port: number,
+  place: Place,
   plan: MemoryPlan,
   log: Logger,
 ): Promise<void> {
-  const url = urlOf(config.SERVER_HOST, port)
+  const url = urlOf({ ...place, SERVER_HOST: config.SERVER_HOST })
   log.info({ url, listeners: config.LISTENERS, ...describePlan(plan) }, 'Listening')
   if (plan.advice) {
     const needed = { needed_mb: toMegabytes(plan.needed), memory_mb: toMegabytes(plan.memory) }
@@ -149,23 +150,4 @@ async function announce(
   if (config.DATABASE_URL !== undefined && !process.stderr.isTTY) return
   const { welcome } = await import('./welcome.ts')
   process.stderr.write(welcome(url))
-}
-
-/** Where clients on this machine reach a service that listens there. */
-export function urlOf(host: string, port: number): string {
-  return `http://${['0.0.0.0', '::'].includes(host) ? 'localhost' : host}:${port}`
-}
-
-async function takePort({ SERVER_HOST: host, SERVER_PORT: wanted }: Config): Promise<number> {
-  try {
-    const port = await probePort(host, wanted)
-    // Between this probe and the listeners' start another copy could pass its own probe.
-    await claim(`port/${host}/${port}`)
-    return port
-  } catch (error) {
-    if (!isTaken(error)) throw error
-    const holder = 'another program, or another copy of taskapi, listens there'
-    const fix = 'set SERVER_PORT to a free port'
-    throw new Error(`Cannot listen on ${host}:${wanted}: ${holder}; ${fix}`, { cause: error })
-  }
 }

@@ -18,7 +18,7 @@ const RATE_PER_SECOND = 150
 const ACCOUNTS = 6
 /** HAProxy asks every 200 ms whether a node is ready: it has seen the change by then. */
 const NOTICE_MS = 1000
-const SETTINGS = { DRAIN_DELAY_MS: String(NOTICE_MS), SHUTDOWN_TIMEOUT_MS: '10000' }
+const SETTINGS = { DRAIN_DELAY_MS: String(NOTICE_MS), SHUTDOWN_TIMEOUT_MS: '8000' }
 
 export const restarts: Scenario = {
   name: 'restarts',
