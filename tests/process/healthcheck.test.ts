@@ -1,5 +1,8 @@
 // The command that asks a running service how it is, as the image's HEALTHCHECK does.
+import { mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { eventually } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
@@ -54,6 +57,17 @@ test('a service that answers is healthy and ready, whichever address it listens 
     stderr: '',
   })
   await service.stop()
+})
+
+test('a service on a unix socket is asked there', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'taskapi-healthcheck-'))
+  const settings = { SERVER_HOST: join(folder, 'http.sock'), LISTENERS: '1' }
+  const service = await runMain({ DATABASE_URL: database.url, JWT_SECRET, ...settings })
+  await service.line(({ msg }) => msg === 'Listening')
+  expect((await check(settings, '--ready')).code).toBe(0)
+  service.child.kill('SIGTERM')
+  await service.exited
+  await rm(folder, { recursive: true })
 })
 
 test('a service without its database is healthy, and not ready', async () => {

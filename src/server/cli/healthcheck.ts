@@ -1,7 +1,8 @@
 // Runs in a process of its own, beside the service: the command `healthcheck`. It loads as little as it can, because it
 // shares the memory of a container with the service.
-import { get } from 'node:http'
+import { get, type RequestOptions } from 'node:http'
 import { readConfig } from '../config/config.ts'
+import { isSocketPath } from '../config/kinds.ts'
 
 const TIMEOUT_MS = 2000
 /** Where a service that listens on all addresses is asked. */
@@ -10,16 +11,18 @@ const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::
 /** Prints what the service answers to `/health`, or to `/ready`. Rejects when that is not 200, or takes over 2 s. */
 export async function checkHealth({ ready }: { ready: boolean }): Promise<void> {
   const { SERVER_HOST, SERVER_PORT: port } = readConfig()
-  const host = LOOPBACK[SERVER_HOST] ?? SERVER_HOST
+  const place = isSocketPath(SERVER_HOST)
+    ? { socketPath: SERVER_HOST }
+    : { host: LOOPBACK[SERVER_HOST] ?? SERVER_HOST, port }
   const path = ready ? '/ready' : '/health'
-  const status = await ask({ host, port, path }).catch((error: unknown) => {
+  const status = await ask({ ...place, path }).catch((error: unknown) => {
     throw new Error(`${path} was not answered: ${describe(error)}`, { cause: error })
   })
   if (status !== 200) throw new Error(`${path} was answered with ${status}`)
   process.stdout.write(`${path} was answered with 200\n`)
 }
 
-function ask(place: { host: string; port: number; path: string }): Promise<number | undefined> {
+function ask(place: RequestOptions): Promise<number | undefined> {
   const options = { ...place, agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) }
   return new Promise((resolve, reject) => {
     const request = get(options, (answer) => {
