@@ -14,6 +14,7 @@ export interface Command {
   /** Module that the process runs. */
   entry: string
   arguments: string[]
+  /** All options of Node: none are inherited. */
   execArguments: string[]
   env: NodeJS.ProcessEnv
 }
@@ -64,8 +65,7 @@ export class Slot {
     this.#listeningSinceMs = Number.POSITIVE_INFINITY
     let child: ChildProcess
     try {
-      const execArgv = [...process.execArgv, ...execArguments]
-      child = fork(entry, args, { env, execArgv, serialization: 'json' })
+      child = fork(entry, args, { env, execArgv: execArguments, serialization: 'json' })
     } catch (error) {
       // Without memory for a process. Callers do not expect the end before the start has returned.
       setImmediate(() => this.#end(undefined, null, `cannot start: ${codeOf(error)}`))

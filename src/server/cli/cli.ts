@@ -6,6 +6,7 @@ import { backUp } from './backup.ts'
 import { printConfig } from './config.ts'
 import { develop } from './dev.ts'
 import { writeDocs } from './docs.ts'
+import { checkHealth } from './healthcheck.ts'
 import { applyMigrations, printMigrationStatus } from './migrate.ts'
 import { printDocument } from './openapi.ts'
 import { restore } from './restore.ts'
@@ -36,6 +37,11 @@ function addServiceCommands(program: Command, { serve, entry }: CliOptions): voi
     .command('dev')
     .description('serve the sources, and start again when they change')
     .action(() => develop(entry))
+  program
+    .command('healthcheck')
+    .description('ask the running service for /health, and exit with 0 when it answers 200')
+    .option('--ready', 'ask for /ready instead', false)
+    .action(checkHealth)
   program
     .command('config')
     .description('print every setting in force and where it comes from; secrets are withheld')

@@ -1,13 +1,12 @@
-// Runs in listeners and in the supervisor. How large the heap of this process may grow, and how it is collected.
-import { totalmem } from 'node:os'
-import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+// Runs in listeners and in the supervisor. How the heap of this process is collected.
+import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /**
  * Largest half of V8's young generation in a listener. With V8's own limit of 16, memory under load nearly doubles
  * (lists: 53 MB against 30) and no more requests are answered; with 1, a tenth fewer lists are answered.
  */
-const SEMI_SPACE_MIB_MAX = 2
+export const SEMI_SPACE_MIB_MAX = 2
 
 /**
  * Options of Node for a process that serves. The supervisor gives them to its listeners; a listener that runs alone needs
@@ -54,15 +53,6 @@ export function collectGarbage(type: 'minor' | 'major'): void {
   kept({ type, execution: 'sync' })
 }
 
-/** What bounds this process: V8's heap, and the memory of its cgroup or of the machine, by which V8 sizes the heap. */
-export function memoryLimits(): { heap_mb: number; memory_mb: number } {
-  return {
-    heap_mb: toMegabytes(getHeapStatistics().heap_size_limit),
-    // Without a limit, version 1 of cgroups reports nearly 2^64.
-    memory_mb: toMegabytes(Math.min(process.constrainedMemory() || totalmem(), totalmem())),
-  }
-}
-
 /** Listeners of a supervisor have `gc` from `--expose-gc`; elsewhere, only a context made after the flag has it. */
 function collector(): Collect {
   if (globalThis.gc) return globalThis.gc
@@ -70,8 +60,4 @@ function collector(): Collect {
   const collect = runInNewContext('gc') as Collect
   setFlagsFromString('--no-expose-gc')
   return collect
-}
-
-function toMegabytes(bytes: number): number {
-  return Math.round(bytes / 1e6)
 }

@@ -28,7 +28,8 @@ import { openDatabase } from './database.ts'
 import { drainListener, refuseConnections } from './drain.ts'
 import { collectAlone, collectGarbage, compactHeap } from './heap.ts'
 import { listen, removeSocket } from './listen-socket.ts'
-import { memoryLimitBytes, openUsage, Pressure } from './pressure.ts'
+import { readMemoryBytes } from './memory.ts'
+import { openUsage, Pressure } from './pressure.ts'
 import type { Running } from './running.ts'
 
 const COMPACT_DELAY_MS = 200
@@ -181,12 +182,12 @@ function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }
 
 /** The part of this listener. */
 function memoryBytesOf({ LISTENERS }: Config): number {
-  return memoryLimitBytes() / LISTENERS
+  return readMemoryBytes() / LISTENERS
 }
 
 /** Where memory has a limit of its own, gives back in time what can be had again. */
 function watchMemory(host: Host, log: Logger): Pressure | undefined {
-  const limitBytes = memoryLimitBytes()
+  const limitBytes = readMemoryBytes()
   const usage = limitBytes < totalmem() ? openUsage(limitBytes) : undefined
   return usage && new Pressure({ usage, log, onCheck: (isShort) => host.setShortOfMemory(isShort) })
 }

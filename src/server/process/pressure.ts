@@ -1,6 +1,5 @@
 // Runs in listeners. How much of its cgroup's memory is in use: the kernel kills without a word who exceeds it.
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
-import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
@@ -28,12 +27,6 @@ export interface PressureOptions {
   log: Logger
   /** Called at every check. While memory is short, it is to give some back, and to turn away what takes much. */
   readonly onCheck: (isShort: boolean) => void
-}
-
-/** What this process may use: the limit of its cgroup, or the memory of the machine. */
-export function memoryLimitBytes(): number {
-  // Without a limit, version 1 of cgroups reports nearly 2^64.
-  return Math.min(process.constrainedMemory() || totalmem(), totalmem())
 }
 
 /** Watches the usage until it is closed. */

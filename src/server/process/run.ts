@@ -10,6 +10,7 @@ import {
 import { type Config, ConfigError, readConfig, readMisnomers } from '../config/config.ts'
 import { createLog, type Log, type Logger } from '../observe/log.ts'
 import type { Listener } from './listener.ts'
+import { readBounds, toMegabytes } from './memory.ts'
 import type { Running } from './running.ts'
 
 /** From sysexits.h: the configuration is not usable. */
@@ -107,7 +108,8 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
     })
     signal.throwIfAborted()
     report({ type: 'listening' })
-    log.logger.info({ port: listener.port }, 'Listener is up')
+    const heapMb = toMegabytes(readBounds().heap)
+    log.logger.info({ port: listener.port, heap_mb: heapMb }, 'Listener is up')
     void listener.usable.then(() => report({ type: 'usable' }))
     // It may have come before there was a listener to receive it.
     if (database) listener.reportDatabase(database)

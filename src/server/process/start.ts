@@ -2,7 +2,15 @@
 import { type DatabaseState, LISTENER_ROLE, SILENCE_MS_MAX } from '../../workers/messages.ts'
 import { type Config, childEnvironment } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
-import { compactHeap, memoryLimits, V8_FLAGS } from './heap.ts'
+import { compactHeap } from './heap.ts'
+import {
+  describePlan,
+  listenerFlags,
+  type MemoryPlan,
+  planMemory,
+  readBounds,
+  toMegabytes,
+} from './memory.ts'
 import { type Place, takePlace, urlOf } from './place.ts'
 import { type Running, together } from './running.ts'
 
@@ -27,6 +35,7 @@ interface Listeners extends Running {
 export async function startService(config: Config, options: ServiceOptions): Promise<Running> {
   const { log, signal } = options
   const started: Running[] = []
+  const plan = planMemory(config, readBounds())
   let listeners: Listeners | undefined
   try {
     const place = await takePlace(config)
@@ -38,10 +47,10 @@ export async function startService(config: Config, options: ServiceOptions): Pro
       Object.assign(settings, local.settings)
     }
     signal.throwIfAborted()
-    listeners = await startListeners(settings, options)
+    listeners = await startListeners(settings, plan, options)
     signal.throwIfAborted()
     await openService(settings, listeners, options)
-    if (!signal.aborted) await announce(config, place, log)
+    if (!signal.aborted) await announce(config, place, plan, log)
     if (config.LISTENERS > 1) compactHeap()
     return together([...started, listeners])
   } catch (error) {
@@ -70,19 +79,27 @@ async function openService(
 }
 
 /** One listener runs in this process; several run in one process each, which is replaced when it dies. */
-async function startListeners(config: Config, options: ServiceOptions): Promise<Listeners> {
-  if (config.LISTENERS > 1) return superviseListeners(config, options)
+async function startListeners(
+  config: Config,
+  plan: MemoryPlan,
+  options: ServiceOptions,
+): Promise<Listeners> {
+  if (config.LISTENERS > 1) return superviseListeners(config, plan, options)
   const { startListener } = await import('./listener.ts')
   return startListener(config, options.log, { migrated: false })
 }
 
-async function superviseListeners(config: Config, options: ServiceOptions): Promise<Listeners> {
+async function superviseListeners(
+  config: Config,
+  plan: MemoryPlan,
+  options: ServiceOptions,
+): Promise<Listeners> {
   const { entry, log, signal } = options
   const { Supervisor } = await import('../../workers/supervisor.ts')
   const supervisor = new Supervisor({
     entry,
     arguments: [LISTENER_ROLE],
-    execArguments: ['--expose-gc', ...V8_FLAGS],
+    execArguments: ['--expose-gc', ...listenerFlags(plan)],
     env: childEnvironment(
       {
         DATABASE_URL: config.DATABASE_URL?.url.reveal() ?? '',
@@ -118,9 +135,18 @@ async function superviseListeners(config: Config, options: ServiceOptions): Prom
 }
 
 /** Reports where clients on this machine reach the service: to the log, and to a newcomer or a terminal. */
-async function announce(config: Config, place: Place, log: Logger): Promise<void> {
+async function announce(
+  config: Config,
+  place: Place,
+  plan: MemoryPlan,
+  log: Logger,
+): Promise<void> {
   const url = urlOf({ ...place, SERVER_HOST: config.SERVER_HOST })
-  log.info({ url, listeners: config.LISTENERS, ...memoryLimits() }, 'Listening')
+  log.info({ url, listeners: config.LISTENERS, ...describePlan(plan) }, 'Listening')
+  if (plan.advice) {
+    const needed = { needed_mb: toMegabytes(plan.needed), memory_mb: toMegabytes(plan.memory) }
+    log.warn(needed, `The service may need more memory than it has: ${plan.advice}`)
+  }
   if (config.DATABASE_URL !== undefined && !process.stderr.isTTY) return
   const { welcome } = await import('./welcome.ts')
   process.stderr.write(welcome(url))
