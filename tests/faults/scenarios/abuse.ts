@@ -30,7 +30,9 @@ const SETTINGS = {
   LISTENERS: '1',
   MAX_CONNECTIONS: '4000',
   REQUEST_TIMEOUT_MS: '10000',
-  NODE_OPTIONS: '--max-semi-space-size=2',
+  // As in the image.
+  NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size-percentage=25',
+  MALLOC_ARENA_MAX: '1',
 }
 const ABUSER = join(import.meta.dirname, '../abuser.ts')
 

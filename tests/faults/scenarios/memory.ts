@@ -42,6 +42,8 @@ const SAMPLE_MS = 100
 const SETTINGS = {
   ...DEFAULTS,
   PASSWORD_QUEUE: '32',
+  // As in the image.
+  MALLOC_ARENA_MAX: '1',
   // All come from one address.
   MAX_CONNECTIONS_PER_CLIENT: '10000',
 }
@@ -69,7 +71,7 @@ async function runInLittleMemory(stage: Stage): Promise<Outcome> {
   const limitMb = stage.entry === MAIN ? SOURCES_LIMIT_MB : LIMIT_MB
   const cgroup = createMemoryCgroup(`taskapi-faults-${process.pid}`, limitMb * MEBIBYTE)
   if (!cgroup) throw new Error('Cannot make a cgroup')
-  const flags = V8_FLAGS.join(' ')
+  const flags = [...V8_FLAGS, '--max-old-space-size-percentage=25'].join(' ')
   const preparation = `${cgroup.enter} || exit 1\nnode=$1; shift; set -- "$node" ${flags} "$@"`
   const service = await startListening(stage, SETTINGS, stage.server.url, preparation)
   try {
