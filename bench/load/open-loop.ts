@@ -96,7 +96,8 @@ export class OpenLoop {
   }
 
   #due(dueMs: number): void {
-    const connection = this.#free.pop()
+    // In turn: servers close connections that are idle for some seconds.
+    const connection = this.#free.shift()
     if (connection) {
       record(this.#lateness, performance.now() - dueMs)
       this.#send(connection, dueMs)

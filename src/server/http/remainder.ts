@@ -31,7 +31,8 @@ export class Remainder implements Parting {
   /** Goes on with the answer whenever its client has taken some of it. */
   awaitReader(payload: string | Buffer): void {
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
-    this.#keepUnread(bytes.byteLength)
+    // A view keeps all of the memory behind it.
+    this.#keepUnread(bytes.buffer.byteLength)
     this.#response.onWritable((offset) => {
       const [accepted, complete] = writeRest(this.#response, bytes, offset)
       if (complete) this.leave()

@@ -37,7 +37,7 @@ const COMPACT_DELAY_MS = 200
 const BATCH_CALLS_MAX = 128
 /** Lists in flight, each of which may be a quarter of a megabyte long: fewer where memory is small. */
 const SINGLES_MAX = 64
-const BYTES_PER_SINGLE = 4 * 1024 * 1024
+const BYTES_PER_SINGLE = 8 * 1024 * 1024
 const DESCRIPTORS_PER_THREAD = 8
 
 /**

@@ -7,7 +7,7 @@ import { collectGarbage } from './heap.ts'
 
 const CHECK_MS = 100
 /** From this share of the limit on, memory is short. Page cache does not count: the kernel takes it back by itself. */
-const SHORT_SHARE = 0.85
+const SHORT_SHARE = 0.9
 /** A collection stops everything for 10 to 30 ms. */
 const COLLECT_MS_MIN = 1000
 /** What the file of version 2 says about memory that the kernel cannot take back. */
