@@ -84,7 +84,9 @@ test('a stack that the bundle logs names the functions of the sources', async ()
   const running = await runMain({ ...settings, SERVER_PORT: String(port) }, [], BUNDLE)
   const { err } = await running.line(({ msg }) => msg === 'Cannot start')
   expect(err).toMatchObject({
-    stack: expect.stringMatching(/ at (async )?(Object\.)?takePlace \(.* at async startService \(/s),
+    stack: expect.stringMatching(
+      / at (async )?(Object\.)?takePlace \(.* at async startService \(/s,
+    ),
   })
   expect((await running.exited).code).toBe(1)
   other.close()
