@@ -129,7 +129,8 @@ test.each([
   ['something follows', () => `${joinLines(backup)}{}\n`, 'Line 11 is behind the end'],
   [
     'compressed, its end is missing',
-    () => gzipSync(joinLines(backup)).subarray(0, -10),
+    // Without a part of the checksum, which is the end of the last line and takes as much when it is compressed.
+    () => gzipSync(joinLines(backup)).subarray(0, -30),
     'Line 10 cannot be read: unexpected end of file',
   ],
   [

@@ -10,7 +10,7 @@ const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::
 
 /** Prints what the service answers to `/health`, or to `/ready`. Rejects when that is not 200, or takes over 2 s. */
 export async function checkHealth({ ready }: { ready: boolean }): Promise<void> {
-  const { SERVER_HOST, SERVER_PORT: port } = readConfig()
+  const { SERVER_HOST, SERVER_PORT: port } = readConfig('command')
   const place = isSocketPath(SERVER_HOST)
     ? { socketPath: SERVER_HOST }
     : { host: LOOPBACK[SERVER_HOST] ?? SERVER_HOST, port }

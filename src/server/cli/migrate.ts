@@ -15,7 +15,7 @@ const COLUMN_GAP = 2
  * cannot.
  */
 export async function applyMigrations(): Promise<void> {
-  const config = readConfig()
+  const config = readConfig('command')
   const log = createLog({ level: config.LOG_LEVEL, role: 'migrate', describeError })
   for (const warning of readMisnomers()) log.logger.warn(warning)
   await withDatabase(config, log, async (address) => {
@@ -31,7 +31,7 @@ export async function applyMigrations(): Promise<void> {
 
 /** Prints every migration with its state. Rejects when the database is not up to date, or cannot be asked. */
 export async function printMigrationStatus({ json }: { json: boolean }): Promise<void> {
-  const config = readConfig()
+  const config = readConfig('command')
   // What is printed is all there is to say; a failure goes to standard error.
   const log = createLog({ level: 'silent', role: 'migrate', describeError })
   await withDatabase(config, log, async (address) => {

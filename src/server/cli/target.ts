@@ -12,7 +12,7 @@ type Work = (address: Address, config: Config) => Promise<void>
  * what happened, without what PostgreSQL quotes of user data.
  */
 export async function withDatabase(failure: string, work: Work): Promise<void> {
-  const config = readConfig()
+  const config = readConfig('command')
   // A process that has nothing left to wait for ends, also in the middle of this: then it must not look as if all was well.
   process.exitCode = 1
   try {

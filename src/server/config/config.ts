@@ -34,6 +34,9 @@ export interface Origin {
   readonly text?: string
 }
 
+/** What a process reads its settings for: to serve requests, or for a command on the database or about the service. */
+export type Purpose = 'serve' | 'command'
+
 /** The settings in force, and the origin of each that does not have its default. */
 export interface TracedConfig {
   readonly config: Config
@@ -65,9 +68,13 @@ export function parseConfig(env: Variables, file = ''): Config {
   return traceConfig(listSources(env, file)).config
 }
 
-/** Reads this process' environment and the `.env` file of the working directory. Throws `ConfigError`. */
-export function readConfig(): Config {
-  return readTracedConfig().config
+/**
+ * Reads this process' environment and the `.env` file of the working directory. Throws `ConfigError`.
+ *
+ * @param purpose of the process: what serves needs a secret
+ */
+export function readConfig(purpose: Purpose = 'serve'): Config {
+  return traceConfig(readSources(), purpose).config
 }
 
 /** As `readConfig`, and says what sets each setting. */
@@ -81,10 +88,10 @@ export function readMisnomers(): string[] {
   return [...describeMisnomers(sources), ...describeStrays(sources)]
 }
 
-function traceConfig(sources: readonly Source[]): TracedConfig {
+function traceConfig(sources: readonly Source[], purpose: Purpose = 'serve'): TracedConfig {
   const found = findTexts(sources)
   const { values, problems } = parseTexts(found)
-  problems.push(...findContradictions(found, values))
+  problems.push(...findContradictions(found, values, purpose))
   if (problems.length > 0) throw new ConfigError(problems, describeMisnomers(sources))
   const checked = values as Values
   const listeners = checked.LISTENERS ?? countListeners(checked)
@@ -115,9 +122,10 @@ function parseTexts(found: ReadonlyMap<SettingName, Found>): {
 function findContradictions(
   found: ReadonlyMap<SettingName, Found>,
   values: Partial<Values>,
+  purpose: Purpose,
 ): ConfigProblem[] {
   const problems: ConfigProblem[] = []
-  if (found.has('DATABASE_URL') && !found.has('JWT_SECRET')) {
+  if (purpose === 'serve' && found.has('DATABASE_URL') && !found.has('JWT_SECRET')) {
     problems.push({
       name: 'JWT_SECRET',
       value: 'not set',
