@@ -6,6 +6,12 @@ import type { Family } from '../stats/families.ts'
  */
 export type DatabaseState = 'unreachable' | 'migrating' | 'migrated'
 
+/** What an operator wants to know of a listener: numbers about its heap, all objects there, or where its time goes. */
+export type Inspection =
+  | { what: 'heap' }
+  | { what: 'snapshot' }
+  | { what: 'profile'; seconds: number }
+
 /** Supervisor to listener. `refuse` to all comes before `drain` to any. */
 export type SupervisorMessage =
   | { type: 'refuse' }
@@ -15,6 +21,7 @@ export type SupervisorMessage =
   | { type: 'others'; ready: boolean }
   /** Asks for what it has counted. */
   | { type: 'count'; round: number }
+  | { type: 'inspect'; inspection: Inspection }
 
 /**
  * Listener to supervisor: it now accepts connections, has tried to open its own to the database, or no longer accepts
@@ -30,6 +37,8 @@ export type ListenerMessage =
   | { type: 'readiness'; ready: boolean }
   /** What it has counted, in answer to the supervisor's question of that round. */
   | { type: 'counted'; round: number; families: readonly Family[] }
+  /** The file that holds what it was asked for, or why there is none. */
+  | { type: 'inspected'; file?: string; reason?: string }
 
 /** Listener to hash thread. */
 export type PasswordTask =
