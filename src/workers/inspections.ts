@@ -11,22 +11,22 @@ export interface Inspected {
 
 interface Pending {
   readonly listener: Inspected
-  readonly answer: PromiseWithResolvers<string>
+  readonly answer: PromiseWithResolvers<void>
 }
 
 export class Inspections {
   #pending: Pending | undefined
 
-  /** Resolves with the file that holds the result. Rejects when another inspection is in flight, or the listener ends. */
-  async start(listener: Inspected, inspection: Inspection): Promise<string> {
+  /** Resolves when the file is written. Rejects when another inspection is in flight, or the listener ends. */
+  async start(listener: Inspected, inspection: Inspection): Promise<void> {
     if (this.#pending) throw new Error('Another inspection is in flight')
-    const answer = Promise.withResolvers<string>()
+    const answer = Promise.withResolvers<void>()
     this.#pending = { listener, answer }
     const askedMs = inspection.what === 'profile' ? inspection.seconds * 1000 : 0
     const late = setTimeout(() => this.#fail('The listener does not answer'), askedMs + PATIENCE_MS)
     listener.send({ type: 'inspect', inspection })
     try {
-      return await answer.promise
+      await answer.promise
     } finally {
       clearTimeout(late)
       this.#pending = undefined
@@ -38,11 +38,11 @@ export class Inspections {
     return this.#pending?.listener === listener
   }
 
-  /** Takes note of a listener's answer: the file, or why there is none. */
-  receive(listener: Inspected, file: string | undefined, reason: string | undefined): void {
+  /** Takes note of a listener's answer: why there is no file, or nothing. */
+  receive(listener: Inspected, reason: string | undefined): void {
     if (!this.holds(listener)) return
-    if (file === undefined) this.#fail(reason ?? 'The listener could not be inspected')
-    else this.#pending?.answer.resolve(file)
+    if (reason === undefined) this.#pending?.answer.resolve()
+    else this.#fail(reason)
   }
 
   /** Takes note of a listener that has ended. */

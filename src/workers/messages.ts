@@ -6,11 +6,14 @@ import type { Family } from '../stats/families.ts'
  */
 export type DatabaseState = 'unreachable' | 'migrating' | 'migrated'
 
-/** What an operator wants to know of a listener: numbers about its heap, all objects there, or where its time goes. */
+/**
+ * What an operator wants to know of a listener: numbers about its heap, all objects there, or where its time goes. It is
+ * written to `file`.
+ */
 export type Inspection =
-  | { what: 'heap' }
-  | { what: 'snapshot' }
-  | { what: 'profile'; seconds: number }
+  | { what: 'heap'; file: string }
+  | { what: 'snapshot'; file: string }
+  | { what: 'profile'; file: string; seconds: number }
 
 /** Supervisor to listener. `refuse` to all comes before `drain` to any. */
 export type SupervisorMessage =
@@ -37,8 +40,8 @@ export type ListenerMessage =
   | { type: 'readiness'; ready: boolean }
   /** What it has counted, in answer to the supervisor's question of that round. */
   | { type: 'counted'; round: number; families: readonly Family[] }
-  /** The file that holds what it was asked for, or why there is none. */
-  | { type: 'inspected'; file?: string; reason?: string }
+  /** The file is written, unless there is a reason why not. */
+  | { type: 'inspected'; reason?: string }
 
 /** Listener to hash thread. */
 export type PasswordTask =

@@ -90,8 +90,8 @@ export class Supervisor {
     return this.#counts.read()
   }
 
-  /** Resolves with the file that holds the result; whoever takes it removes its folder. Listeners count from 1. */
-  inspect(listener: number, inspection: Inspection): Promise<string> {
+  /** Resolves when the file is written. Listeners count from 1. */
+  inspect(listener: number, inspection: Inspection): Promise<void> {
     const slot = this.#slots[listener - 1]
     if (slot?.state !== 'listening') return Promise.reject(new Error('There is no such listener'))
     return this.#inspections.start(slot, inspection)
@@ -185,7 +185,7 @@ export class Supervisor {
         if (message) this.#counts.receive(slot, message.round, message.families)
         break
       case 'inspected':
-        this.#inspections.receive(slot, message?.file, message?.reason)
+        this.#inspections.receive(slot, message?.reason)
         break
       case 'refusing':
         slot.state = 'refusing'

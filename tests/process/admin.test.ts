@@ -1,7 +1,8 @@
 // The admin port of real processes: probes, refusals, and what an operator may look into.
-import { readdir } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { type Client, createClient, eventually } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
@@ -29,11 +30,6 @@ async function start(
   service = await startService(database.url, { ADMIN_PORT: '0', ...env })
   const { url } = await service.line(({ msg }) => msg === 'Admin port is open')
   return { service, admin: createClient(String(url)) }
-}
-
-/** Folders that inspections have left. */
-async function leftovers(): Promise<string[]> {
-  return (await readdir(tmpdir())).filter((name) => name.startsWith('taskapi-inspection-'))
 }
 
 /** Starts the service in vain. */
@@ -114,7 +110,8 @@ test('a port that cannot be had ends the start, and says which setting helps', a
 
 for (const LISTENERS of ['1', '2']) {
   test(`${LISTENERS} listener(s): an operator may look into one with ADMIN_DEBUG`, async () => {
-    const { admin } = await start({ LISTENERS, ADMIN_DEBUG: 'on' })
+    const TMPDIR = await mkdtemp(join(tmpdir(), 'taskapi-admin-'))
+    const { admin } = await start({ LISTENERS, ADMIN_DEBUG: 'on', TMPDIR })
     const heap = await admin.get(`/debug/heap?listener=${LISTENERS}`)
     expect(heap.status).toBe(200)
     expect(heap.body.used_heap_size).toBeGreaterThan(1_000_000)
@@ -132,13 +129,14 @@ for (const LISTENERS of ['1', '2']) {
     const snapshot = await admin.get('/debug/heap?snapshot')
     expect(snapshot.status, String(snapshot.body).slice(0, 100)).toBe(200)
     expect(snapshot.body.snapshot.node_count).toBeGreaterThan(1000)
-    await eventually('their removal', async () => (await leftovers()).length === 0, PATIENCE_MS)
-
     expect((await admin.get('/debug/profile?seconds=61')).status).toBe(400)
     expect((await admin.get('/debug/profile?seconds=x')).status).toBe(400)
     expect(await admin.get('/debug/heap?listener=3')).toMatchObject({
       status: 503,
       body: 'There is no such listener\n',
     })
+    const isEmpty = async () => (await readdir(TMPDIR)).length === 0
+    await eventually('the removal of all files', isEmpty, PATIENCE_MS)
+    await rm(TMPDIR, { recursive: true })
   })
 }

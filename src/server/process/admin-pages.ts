@@ -13,8 +13,8 @@ export interface Observed {
   readCounts(): Promise<Counts>
   /** Undefined when clients should be sent here. */
   whyNotReady(): Promise<string | undefined>
-  /** Resolves with the file that holds the result. Listeners count from 1. */
-  inspect(listener: number, inspection: Inspection): Promise<string>
+  /** Resolves when the file is written. Listeners count from 1. */
+  inspect(listener: number, inspection: Inspection): Promise<void>
   /** The states of the listeners. */
   readonly states: readonly string[]
   /** Listeners that were replaced, by how they ended. */
@@ -31,8 +31,10 @@ export interface Asked {
 export interface Answer {
   readonly status: number
   readonly headers: OutgoingHttpHeaders
-  /** A text, or a file that is removed with its folder once it was sent. */
+  /** A text, or a file. */
   readonly body: string | { readonly file: string }
+  /** Called once the answer was sent, or could not be. */
+  readonly release?: () => Promise<void>
 }
 
 export type Page = (asked: Asked) => Promise<Answer>

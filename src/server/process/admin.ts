@@ -1,10 +1,8 @@
 // Runs in the process that the user started, when ADMIN_PORT is set. Serves what operators and their programs ask for.
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Logger } from '../observe/log.ts'
 import { type Answer, type Observed, operatorPages, type Page, plain } from './admin-pages.ts'
@@ -107,19 +105,16 @@ async function answerTo(pages: Pages, { method, url, headers }: IncomingMessage)
 }
 
 async function send(
-  { status, headers, body }: Answer,
+  { status, headers, body, release }: Answer,
   headOnly: boolean,
   response: ServerResponse,
 ): Promise<void> {
-  response.writeHead(status, { ...headers, 'cache-control': 'no-store' })
-  if (typeof body === 'string') {
-    response.end(headOnly ? undefined : body)
-    return
-  }
   try {
+    response.writeHead(status, { ...headers, 'cache-control': 'no-store' })
     if (headOnly) response.end()
+    else if (typeof body === 'string') response.end(body)
     else await pipeline(createReadStream(body.file), response)
   } finally {
-    await rm(dirname(body.file), { recursive: true })
+    await release?.()
   }
 }

@@ -1,30 +1,22 @@
 // Runs in listeners, when an operator asks for it and ADMIN_DEBUG is on. Looks into the running process.
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { Session } from 'node:inspector/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { getHeapSpaceStatistics, getHeapStatistics, writeHeapSnapshot } from 'node:v8'
 import type { Inspection } from '../../workers/messages.ts'
 
-/**
- * Writes what is asked for to a file in a folder of its own, which whoever takes it removes. Only its user can enter the
- * folder: a snapshot holds the secrets of the process and what clients have sent.
- */
-export async function inspect(inspection: Inspection): Promise<string> {
-  const file = join(await mkdtemp(join(tmpdir(), 'taskapi-inspection-')), inspection.what)
-  switch (inspection.what) {
+/** Writes what is asked for to its file. */
+export async function inspect(inspection: Inspection): Promise<void> {
+  const { what, file } = inspection
+  switch (what) {
     case 'heap':
-      await writeJson(file, { ...getHeapStatistics(), spaces: getHeapSpaceStatistics() })
-      break
+      return writeJson(file, { ...getHeapStatistics(), spaces: getHeapSpaceStatistics() })
     case 'snapshot':
       writeHeapSnapshot(file)
-      break
+      return
     case 'profile':
-      await writeJson(file, await profile(inspection.seconds))
-      break
+      return writeJson(file, await profile(inspection.seconds))
   }
-  return file
 }
 
 async function profile(seconds: number): Promise<unknown> {

@@ -199,7 +199,8 @@ async function answer(question: Question, listener: Listener | undefined): Promi
   }
   try {
     const { inspect } = await import('./inspection.ts')
-    report({ type: 'inspected', file: await inspect(question.inspection) })
+    await inspect(question.inspection)
+    report({ type: 'inspected' })
   } catch (error) {
     report({ type: 'inspected', reason: messageOf(error) })
   }

@@ -122,7 +122,7 @@ async function startListeners(
   }
 }
 
-async function inspectHere(listener: number, inspection: Inspection): Promise<string> {
+async function inspectHere(listener: number, inspection: Inspection): Promise<void> {
   if (listener !== 1) throw new Error('There is no such listener')
   const { inspect } = await import('./inspection.ts')
   return inspect(inspection)
