@@ -20,6 +20,7 @@ export type Priority = 'read' | 'write' | 'heavy'
 interface Call {
   readonly deadlineMs: number
   readonly ended: boolean
+  queuedMs: number
 }
 
 export interface LaneLimits {
@@ -123,6 +124,11 @@ export class WaitingCall implements Waiting, BatchedCall {
 
   isOver(nowMs: number): boolean {
     return this.#call.ended || this.#call.deadlineMs <= nowMs
+  }
+
+  /** It is sent now. */
+  countWait(nowMs: number): void {
+    this.#call.queuedMs += nowMs - this.arrivedAtMs
   }
 
   expire(): void {

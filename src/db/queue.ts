@@ -31,6 +31,8 @@ export interface Call {
   readonly deadlineMs: number
   /** True once nobody waits: the request was answered, or its client has gone. */
   readonly ended: boolean
+  /** How long its calls have waited here until they were sent, in milliseconds; the queue adds to it. */
+  queuedMs: number
 }
 
 /** A call of an account. */
@@ -136,8 +138,10 @@ export class Queue {
   }
 
   #send(lane: Lane): void {
-    const batch = this.#take(lane)
+    const nowMs = performance.now()
+    const batch = this.#take(lane, nowMs)
     if (batch.length === 0) return
+    for (const call of batch) call.countWait(nowMs)
     lane.inFlight += 1
     lane.lastSize = batch.length
     void runBatch(this.#carrier, lane.operation, batch).then(() => {
@@ -148,8 +152,7 @@ export class Queue {
   }
 
   /** The next batch, without the calls that nobody waits for any more. */
-  #take(lane: Lane): WaitingCall[] {
-    const nowMs = performance.now()
+  #take(lane: Lane, nowMs: number): WaitingCall[] {
     for (;;) {
       const taken = lane.take(nowMs)
       if (!taken.some((call) => call.isOver(nowMs))) return taken
