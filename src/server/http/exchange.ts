@@ -215,7 +215,7 @@ export class Exchange implements Call, Unanswered {
     this.#detached = true
     if (!this.ended) this.host.unanswered.add(this)
     this.#response.onAborted(() => {
-      if (this.#end()) logRequest(this, 'aborted by the client')
+      if (this.#end()) logRequest(this, undefined)
       else this.#remainder?.leave()
     })
   }

@@ -1,7 +1,7 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
 import { type DatabaseState, LISTENER_ROLE, SILENCE_MS_MAX } from '../../workers/messages.ts'
 import { type Config, childEnvironment } from '../config/config.ts'
-import type { Logger } from '../observe/log.ts'
+import type { Log, Logger } from '../observe/log.ts'
 import { compactHeap } from './heap.ts'
 import {
   describePlan,
@@ -17,7 +17,7 @@ import { type Running, together } from './running.ts'
 export interface ServiceOptions {
   /** Module that a listener process runs. */
   entry: string
-  log: Logger
+  log: Log
   signal: AbortSignal
 }
 
@@ -42,7 +42,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     const settings = { ...config, ...place }
     if (config.DATABASE_URL === undefined) {
       const { startLocalDatabase } = await import('./local-database.ts')
-      const local = await startLocalDatabase(config, log, signal)
+      const local = await startLocalDatabase(config, log.loggers.db, signal)
       started.push(local)
       Object.assign(settings, local.settings)
     }
@@ -50,7 +50,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     listeners = await startListeners(settings, plan, options)
     signal.throwIfAborted()
     await openService(settings, listeners, options)
-    if (!signal.aborted) await announce(config, place, plan, log)
+    if (!signal.aborted) await announce(config, place, plan, log.loggers.process)
     if (config.LISTENERS > 1) compactHeap()
     return together([...started, listeners])
   } catch (error) {
@@ -72,7 +72,7 @@ async function openService(
 ): Promise<void> {
   const { bringUpToDate } = await import('./migrations.ts')
   const onState = (state: DatabaseState) => listeners.reportDatabase(state)
-  await bringUpToDate(config, { log, signal, onState })
+  await bringUpToDate(config, { log: log.loggers.db, signal, onState })
   // From here on requests are served, so a stop drains.
   const stopped = new Promise((resolve) => signal.addEventListener('abort', resolve))
   await Promise.race([listeners.usable, stopped])
@@ -86,7 +86,7 @@ async function startListeners(
 ): Promise<Listeners> {
   if (config.LISTENERS > 1) return superviseListeners(config, plan, options)
   const { startListener } = await import('./listener.ts')
-  return startListener(config, options.log, { migrated: false })
+  return startListener(config, options.log.loggers, { migrated: false })
 }
 
 async function superviseListeners(
@@ -116,9 +116,10 @@ async function superviseListeners(
     silenceMsMax: SILENCE_MS_MAX,
     drainDelayMs: config.DRAIN_DELAY_MS,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
-    onReplaced: (event) => log.error(event, 'Listener died, starting another'),
-    onSilent: (event) => log.error(event, 'Listener does not respond, killing it'),
-    onUnexpected: (event) => log.warn(event, 'Listener sent an unknown message, ignoring it'),
+    onReplaced: (event) => log.loggers.workers.error(event, 'Listener died, starting another'),
+    onSilent: (event) => log.loggers.workers.error(event, 'Listener does not respond, killing it'),
+    onUnexpected: (event) =>
+      log.loggers.workers.warn(event, 'Listener sent an unknown message, ignoring it'),
   })
   const stop = () => void supervisor.drain()
   signal.addEventListener('abort', stop)
