@@ -1,6 +1,7 @@
 // Runs in every process. The life of a process: it starts, drains at the first stop, and terminates at the second. The
 // only file that handles signals and ends the process.
 import { describeError } from '../../db/failures.ts'
+import { SetupError } from '../../db/setup-error.ts'
 import {
   BEAT_MS,
   type DatabaseState,
@@ -8,7 +9,7 @@ import {
   type SupervisorMessage,
 } from '../../workers/messages.ts'
 import { type Config, ConfigError, readConfig, readMisnomers } from '../config/config.ts'
-import { createLog, type Log, type Loggers } from '../observe/log.ts'
+import { createLog, type Log, type Logger, type Loggers } from '../observe/log.ts'
 import type { Listener } from './listener.ts'
 import { readBounds, toMegabytes } from './memory.ts'
 import type { Running } from './running.ts'
@@ -172,11 +173,20 @@ async function run(
     running = await start(abort.signal)
   } catch (err) {
     if (abort.signal.aborted) return exit(0)
-    log.loggers.process.fatal({ err }, 'Cannot start')
-    process.stderr.write(`${messageOf(err)}\n`)
+    reportFailure(log.loggers.process, err)
     return exit(1)
   }
   if (abort.signal.aborted) await drain(running)
+}
+
+/** To the log, and in words to standard error. A stack is for those who can change the code. */
+function reportFailure(log: Logger, err: unknown): void {
+  const isExpected = err instanceof SetupError
+  // On a terminal both are seen, and the words say it all.
+  if (!isExpected || !process.stdout.isTTY) {
+    log.fatal(isExpected ? { reason: err } : { err }, 'Cannot start')
+  }
+  process.stderr.write(`${messageOf(err)}\n`)
 }
 
 function report(message: ListenerMessage): void {
