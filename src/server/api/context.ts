@@ -10,7 +10,7 @@ import {
 import { type Ready, type Route, routesFor } from '../http/route.ts'
 import type { Logger, Loggers } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
-import { createLoginReports, type ReportLogin } from './login-events.ts'
+import { createLoginReports, type LoginReports } from './login-events.ts'
 import { createLoginLimits, type LoginLimits } from './login-limits.ts'
 import type { Readiness } from './readiness.ts'
 import { createTaskReports, type ReportTask } from './task-events.ts'
@@ -28,7 +28,9 @@ export interface Context {
   readonly tokens: Tokens
   readonly limits: LoginLimits
   /** Logs what happens to logins. */
-  readonly report: ReportLogin
+  readonly report: LoginReports['report']
+  /** How often each of that has happened. */
+  readonly loginCounts: LoginReports['counts']
   /** Logs what happens to tasks, where that is asked for. */
   readonly reportTask: ReportTask
   /** Lines of the log that would repeat. */
@@ -62,6 +64,7 @@ export function createContext(
   const log = parts.log.api
   const queue = new Queue(parts.database, options.queue)
   const events = new Sampling()
+  const { report, counts: loginCounts } = createLoginReports(log, events)
   return {
     ...parts,
     log,
@@ -80,7 +83,8 @@ export function createContext(
           log.warn({ repeats, reason }, 'Login limits are kept by each listener alone'),
         ),
     }),
-    report: createLoginReports(log, events),
+    report,
+    loginCounts,
     reportTask: options.taskEvents ? createTaskReports(parts.log.events) : () => undefined,
     events,
   }

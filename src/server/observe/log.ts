@@ -42,6 +42,8 @@ export interface Log {
   loggers: Loggers
   /** From now on. */
   setLevels(levels: Levels): void
+  /** Lines that were dropped since the start. */
+  dropped: () => number
   /** Writes what is buffered and ends the log; gives up after a second when nobody reads. */
   close(): Promise<void>
 }
@@ -57,8 +59,10 @@ export function createLog({ levels, role, describeError }: LogOptions): Log {
     },
   }
   const pretty = process.stdout.isTTY ? openPretty() : undefined
-  if (pretty)
-    return { ...openLoggers(pino(settings, pretty), levels), close: () => Promise.resolve() }
+  if (pretty) {
+    const log = openLoggers(pino(settings, pretty), levels)
+    return { ...log, dropped: () => 0, close: () => Promise.resolve() }
+  }
 
   const output = new Output((dropped) => {
     log.loggers.process.warn(
@@ -67,7 +71,7 @@ export function createLog({ levels, role, describeError }: LogOptions): Log {
     )
   })
   const log = openLoggers(pino(settings, output), levels)
-  return { ...log, close: () => output.close() }
+  return { ...log, dropped: () => output.dropped, close: () => output.close() }
 }
 
 function openLoggers(root: Logger, levels: Levels): Pick<Log, 'loggers' | 'setLevels'> {

@@ -86,6 +86,11 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
         case 'drain':
           stopOnce()
           break
+        case 'count':
+          if (listener && message) {
+            report({ type: 'counted', round: message.round, families: listener.count() })
+          }
+          break
         case 'others':
           listener?.reportOthers(message?.ready === true)
           break
@@ -105,6 +110,7 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
     const { startListener } = await import('./listener.ts')
     listener = await startListener(config, log.loggers, {
       migrated,
+      linesDropped: log.dropped,
       onReadiness: (ready) => report({ type: 'readiness', ready }),
     })
     signal.throwIfAborted()
