@@ -19,6 +19,8 @@ import type { Running } from './running.ts'
 const CONNECTIONS_MAX = 32
 /** A head that takes longer to arrive ends its connection. */
 const HEAD_TIMEOUT_MS = 5000
+/** Longer than any list of levels. */
+const BODY_LENGTH_MAX = 1000
 
 /** What the admin port shows. */
 export interface Observed {
@@ -30,6 +32,12 @@ export interface Observed {
   readonly states: readonly string[]
   /** Listeners that were replaced, by how they ended. */
   readonly replaced: ReadonlyMap<string, number>
+}
+
+export interface AdminOptions {
+  log: Logger
+  /** Sets what all processes log. Returns what is wrong with the levels, and then changes nothing. */
+  setLevels(levels: string): string | undefined
 }
 
 export interface AdminPlace {
@@ -45,13 +53,16 @@ interface Answer {
 
 type Page = (request: IncomingMessage) => Promise<Answer>
 
+/** What a path answers, by method; `HEAD` is a `GET`. */
+type Methods = Readonly<Record<string, Page>>
+
 /** Resolves when the port can be asked. It can until the service has drained. */
 export async function openAdmin(
   place: AdminPlace,
   observed: Observed,
-  log: Logger,
+  { log, setLevels }: AdminOptions,
 ): Promise<Running> {
-  const pages = pagesOf(observed)
+  const pages = pagesOf(observed, setLevels)
   const server = createServer((request, response) => void answer(pages, request, response, log))
   server.maxConnections = CONNECTIONS_MAX
   server.headersTimeout = HEAD_TIMEOUT_MS
@@ -71,18 +82,34 @@ export async function openAdmin(
   return { drain, terminate }
 }
 
-function pagesOf(observed: Observed): ReadonlyMap<string, Page> {
-  return new Map<string, Page>([
-    ['/livez', () => Promise.resolve(plain(200, 'ok'))],
-    [
-      '/readyz',
-      async () => {
-        const reason = await observed.whyNotReady()
-        return reason === undefined ? plain(200, 'ok') : plain(503, reason)
-      },
-    ],
-    ['/metrics', (request) => showMetrics(observed, request.headers.accept ?? '')],
+function pagesOf(
+  observed: Observed,
+  setLevels: AdminOptions['setLevels'],
+): ReadonlyMap<string, Methods> {
+  const showReadiness = async () => {
+    const reason = await observed.whyNotReady()
+    return reason === undefined ? plain(200, 'ok') : plain(503, reason)
+  }
+  const changeLevels = async (request: IncomingMessage) => {
+    const levels = (await readText(request)).trim()
+    const problem = setLevels(levels)
+    return problem === undefined ? plain(200, levels) : plain(400, problem)
+  }
+  return new Map<string, Methods>([
+    ['/livez', { GET: () => Promise.resolve(plain(200, 'ok')) }],
+    ['/readyz', { GET: showReadiness }],
+    ['/metrics', { GET: (request) => showMetrics(observed, request.headers.accept ?? '') }],
+    ['/log-level', { PUT: changeLevels }],
   ])
+}
+
+/** What is too long is cut off. */
+async function readText(request: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const piece of request.setEncoding('utf8')) {
+    if (text.length < BODY_LENGTH_MAX) text += String(piece)
+  }
+  return text.slice(0, BODY_LENGTH_MAX)
 }
 
 async function showMetrics(observed: Observed, accept: string): Promise<Answer> {
@@ -104,7 +131,7 @@ async function readAll(observed: Observed): Promise<Family[]> {
 
 /** Never rejects. */
 async function answer(
-  pages: ReadonlyMap<string, Page>,
+  pages: ReadonlyMap<string, Methods>,
   request: IncomingMessage,
   response: ServerResponse,
   log: Logger,
@@ -119,15 +146,18 @@ async function answer(
 }
 
 async function answerOf(
-  pages: ReadonlyMap<string, Page>,
+  pages: ReadonlyMap<string, Methods>,
   request: IncomingMessage,
 ): Promise<Answer> {
   const [path = ''] = (request.url ?? '').split('?')
-  const page = pages.get(path)
-  if (!page) return plain(404, `Not found; there is ${[...pages.keys()].join(', ')}`)
-  if (request.method === 'GET' || request.method === 'HEAD') return page(request)
-  const refused = plain(405, 'Use GET')
-  return { ...refused, headers: { ...refused.headers, allow: 'GET, HEAD', connection: 'close' } }
+  const methods = pages.get(path)
+  if (!methods) return plain(404, `Not found; there is ${[...pages.keys()].join(', ')}`)
+  const page = methods[request.method === 'HEAD' ? 'GET' : (request.method ?? '')]
+  if (page) return page(request)
+  const [method = ''] = Object.keys(methods)
+  const refused = plain(405, `Use ${method}`)
+  const allow = method === 'GET' ? 'GET, HEAD' : method
+  return { ...refused, headers: { ...refused.headers, allow, connection: 'close' } }
 }
 
 function plain(status: number, text: string): Answer {

@@ -11,6 +11,7 @@ import {
 import { type Config, ConfigError, readConfig, readMisnomers } from '../config/config.ts'
 import { createLog, type Log, type Logger, type Loggers } from '../observe/log.ts'
 import type { Listener } from './listener.ts'
+import { setLevels } from './log-level.ts'
 import { readBounds, toMegabytes } from './memory.ts'
 import type { Running } from './running.ts'
 
@@ -70,11 +71,7 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
   for (const signal of STOP_SIGNALS) process.on(signal, () => undefined)
   const onStopAsked = (stop: () => void) => {
     // Only the supervisor cuts a drain short, by killing this process: a second request to stop is always an echo.
-    let stopping = false
-    const stopOnce = () => {
-      if (!stopping) stop()
-      stopping = true
-    }
+    const stopOnce = once(stop)
     process.on('SIGTERM', stopOnce)
     process.on('disconnect', stopOnce)
     process.on('message', (message: SupervisorMessage | null) => {
@@ -86,10 +83,11 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
         case 'drain':
           stopOnce()
           break
+        case 'log-level':
+          setLevels(log, message?.levels ?? '')
+          break
         case 'count':
-          if (listener && message) {
-            report({ type: 'counted', round: message.round, families: listener.count() })
-          }
+          if (message) reportCounts(message.round, listener)
           break
         case 'others':
           listener?.reportOthers(message?.ready === true)
@@ -115,8 +113,8 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
     })
     signal.throwIfAborted()
     report({ type: 'listening' })
-    const heapMb = toMegabytes(readBounds().heap)
-    log.loggers.process.info({ port: listener.port, heap_mb: heapMb }, 'Listener is up')
+    const fields = { port: listener.port, heap_mb: toMegabytes(readBounds().heap) }
+    log.loggers.process.info(fields, 'Listener is up')
     void listener.usable.then(() => report({ type: 'usable' }))
     // It may have come before there was a listener to receive it.
     if (database) listener.reportDatabase(database)
@@ -193,6 +191,20 @@ function reportFailure(log: Logger, err: unknown): void {
     log.fatal(isExpected ? { reason: err } : { err }, 'Cannot start')
   }
   process.stderr.write(`${messageOf(err)}\n`)
+}
+
+/** Makes a function that acts the first time only. */
+function once(action: () => void): () => void {
+  let done = false
+  return () => {
+    if (!done) action()
+    done = true
+  }
+}
+
+/** Nothing before it listens. */
+function reportCounts(round: number, listener: Listener | undefined): void {
+  if (listener) report({ type: 'counted', round, families: listener.count() })
 }
 
 function report(message: ListenerMessage): void {

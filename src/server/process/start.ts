@@ -5,6 +5,7 @@ import { type Config, childEnvironment } from '../config/config.ts'
 import type { Log, Logger } from '../observe/log.ts'
 import type { Observed } from './admin.ts'
 import { compactHeap } from './heap.ts'
+import { setLevels } from './log-level.ts'
 import {
   describePlan,
   listenerFlags,
@@ -28,6 +29,8 @@ interface Listeners extends Running, Observed {
   /** Resolves once each has tried to open its connections: it is ready, or its log says why it is not. */
   readonly usable: Promise<void>
   reportDatabase(state: DatabaseState): void
+  /** Sets what they log in processes of their own. */
+  setLogLevels(levels: string): void
 }
 
 /**
@@ -51,7 +54,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     signal.throwIfAborted()
     listeners = await startListeners(settings, plan, options)
     signal.throwIfAborted()
-    started.push(...(await openAdminPort(config, listeners, log.loggers.process)))
+    started.push(...(await openAdminPort(config, listeners, log)))
     await openService(settings, listeners, options)
     if (!signal.aborted) await announce(config, place, plan, log.loggers.process)
     if (config.LISTENERS > 1) compactHeap()
@@ -68,11 +71,19 @@ export async function startService(config: Config, options: ServiceOptions): Pro
 async function openAdminPort(
   { ADMIN_HOST: host, ADMIN_PORT: port }: Config,
   listeners: Listeners,
-  log: Logger,
+  log: Log,
 ): Promise<Running[]> {
   if (port === undefined) return []
   const { openAdmin } = await import('./admin.ts')
-  return [await openAdmin({ host, port }, listeners, log)]
+  const changeLevels = (levels: string) => {
+    const problem = setLevels(log, levels)
+    if (problem !== undefined) return problem
+    listeners.setLogLevels(levels)
+    log.loggers.process.warn({ levels }, 'Log levels were changed')
+    return undefined
+  }
+  const options = { log: log.loggers.process, setLevels: changeLevels }
+  return [await openAdmin({ host, port }, listeners, options)]
 }
 
 /**
@@ -106,7 +117,8 @@ async function startListeners(
     const families = mergeParts([{ process: '1', families: listener.count() }])
     return Promise.resolve({ families, stale: new Map<string, boolean>() })
   }
-  return { ...listener, readCounts, states: ['listening'], replaced: new Map() }
+  const setLogLevels = () => undefined
+  return { ...listener, readCounts, setLogLevels, states: ['listening'], replaced: new Map() }
 }
 
 async function superviseListeners(
