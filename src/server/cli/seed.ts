@@ -22,7 +22,7 @@ export interface SeedArguments {
 /** Adds made-up accounts and tasks, and prints the password that all these accounts have, which is kept nowhere. */
 export async function seed(wanted: SeedArguments): Promise<void> {
   if (wanted.users === 0) throw new Error('Cannot seed: --users must be at least 1')
-  await withDatabase('Cannot seed', async (address, config) => {
+  await withDatabase({ failure: 'Cannot seed' }, async (address, config) => {
     await prepareTables(address, config)
     const password = randomBytes(PASSWORD_BYTES).toString('base64url')
     const passwordHash = await hashAlone(password)
