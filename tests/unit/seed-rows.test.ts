@@ -58,8 +58,17 @@ test('times are of the year before, each after those that it follows from', () =
     expect(order).toEqual([...order].sort())
     if (due_at) expect(due_at > String(created_at)).toBe(true)
   }
-  const months = new Set(tasks.map(({ created_at }) => created_at?.slice(0, 7)))
-  expect(months.size).toBeGreaterThan(6)
+})
+
+test('the tasks of an account are spread over all its time', () => {
+  const plan = { users: 1, tasks: 2000 }
+  const startMs = Date.parse(String(rowsOf('users', plan)[0]?.created_at))
+  const quarters = rowsOf('tasks', plan).map(({ created_at }) => {
+    const spentMs = Date.parse(String(created_at)) - startMs
+    return Math.floor((4 * spentMs) / (END_MS - startMs))
+  })
+  const counts = [0, 1, 2, 3].map((quarter) => quarters.filter((each) => each === quarter).length)
+  for (const count of counts) expect(count).toBeGreaterThan(400)
 })
 
 test('every status, priority and kind of description is there, and none is too long', () => {

@@ -18,6 +18,8 @@ const DAY_MS = 24 * HOUR_MS
 const YEAR_MS = 365 * DAY_MS
 const UUID_BYTES = 16
 const BYTE_VALUES = 256
+/** Filled anew for each id. */
+const idBytes = new Uint8Array(UUID_BYTES)
 
 const PRIORITY_SHARES: readonly (readonly [Priority, number])[] = [
   ['medium', 0.5],
@@ -159,8 +161,8 @@ function makeDueTime(createdAtMs: number, random: Random): string {
 }
 
 function makeId(timeMs: number, random: Random): string {
-  const bytes = Uint8Array.from({ length: UUID_BYTES }, () => below(random, BYTE_VALUES))
-  return v7({ msecs: timeMs, random: bytes })
+  for (let at = 0; at < UUID_BYTES; at += 1) idBytes[at] = below(random, BYTE_VALUES)
+  return v7({ msecs: timeMs, random: idBytes })
 }
 
 function formatTime(timeMs: number): string {
