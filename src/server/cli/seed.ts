@@ -4,7 +4,6 @@ import type { Address } from '../../db/address.ts'
 import { migrate } from '../../db/migrate.ts'
 import { emailOf } from '../../db/seed/rows.ts'
 import { addSeed } from '../../db/seed/seed.ts'
-import { hashAlone } from '../api/passwords.ts'
 import type { Config } from '../config/config.ts'
 import { MIGRATIONS_FOLDER } from '../root.ts'
 import { describeRows, showProgress } from './progress.ts'
@@ -19,12 +18,16 @@ export interface SeedArguments {
   seed: number
 }
 
-/** Adds made-up accounts and tasks, and prints the password that all these accounts have, which is kept nowhere. */
+/**
+ * Adds made-up accounts and tasks, and prints the password that all these accounts have, which is kept nowhere. Loads what
+ * hashes it only now: the other commands have no use for it, nor for the schema library that comes with it.
+ */
 export async function seed(wanted: SeedArguments): Promise<void> {
   if (wanted.users === 0) throw new Error('Cannot seed: --users must be at least 1')
   await withDatabase({ failure: 'Cannot seed' }, async (address, config) => {
     await prepareTables(address, config)
     const password = randomBytes(PASSWORD_BYTES).toString('base64url')
+    const { hashAlone } = await import('../api/passwords.ts')
     const passwordHash = await hashAlone(password)
     // Midnight, so that the rows of one day are the same.
     const plan = { ...wanted, endMs: Math.floor(Date.now() / DAY_MS) * DAY_MS }
