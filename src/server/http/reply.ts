@@ -3,6 +3,7 @@ import { type Exchange, WAITS } from './exchange.ts'
 import { CRLF } from './headers.ts'
 import { logRequest } from './request-log.ts'
 import { Ready } from './route.ts'
+import { endTrace } from './tracing.ts'
 
 /** A shorter answer fits into one packet anyway, so gzip would save nothing. */
 const GZIP_LENGTH_MIN = 1024
@@ -68,5 +69,8 @@ export function send(exchange: Exchange): void {
 }
 
 export function observe(exchange: Exchange): void {
-  if (exchange.outgoing) logRequest(exchange, exchange.outgoing.status)
+  const { outgoing } = exchange
+  if (!outgoing) return
+  logRequest(exchange, outgoing.status)
+  endTrace(exchange, outgoing.status)
 }

@@ -1,4 +1,5 @@
 // Runs in listeners. What the log says about requests.
+import type { TraceContext } from '../observe/trace-context.ts'
 import type { Host } from './host.ts'
 import type { Problem } from './problem.ts'
 
@@ -9,29 +10,35 @@ export interface Named {
   readonly head: { readonly method: string }
   readonly pattern: string
   readonly startedAtMs: number
+  readonly trace: TraceContext | undefined
 }
 
 /** At level `debug`, each request has a line. */
-export function logRequest(
-  { host, requestId: request_id, head, pattern: route, startedAtMs }: Named,
-  outcome: number | string,
-): void {
+export function logRequest(request: Named, outcome: number | string): void {
+  const { host, requestId: request_id, head, pattern: route, startedAtMs } = request
   if (!host.logsRequests) return
   const duration_ms = Math.round((performance.now() - startedAtMs) * 1000) / 1000
   host.options.log.debug(
-    { request_id, method: head.method, route, status: outcome, duration_ms },
+    {
+      request_id,
+      trace_id: request.trace?.traceId,
+      method: head.method,
+      route,
+      status: outcome,
+      duration_ms,
+    },
     'Request',
   )
 }
 
 /** A fault of our own is logged with its stack; what is expected to happen, such as overload, by its reason alone. */
 export function logFailure(
-  { host, requestId: request_id, head: { method }, pattern: route }: Named,
+  { host, requestId: request_id, head: { method }, pattern: route, trace }: Named,
   { code, status }: Problem,
   thrown: unknown,
 ): void {
   const { failures, options } = host
-  const fields = { request_id, method, route, code }
+  const fields = { request_id, trace_id: trace?.traceId, method, route, code }
   if (status === 500) {
     failures.add(`${code} ${method} ${route}`, (repeats) =>
       options.log.error({ ...fields, ...counted(repeats), err: thrown }, 'Request failed'),
@@ -45,12 +52,12 @@ export function logFailure(
 
 /** A client that did not read its answer was disconnected. */
 export function logUnread(
-  { host, requestId: request_id, pattern: route }: Named,
+  { host, requestId: request_id, pattern: route, trace }: Named,
   why: 'deadline' | 'limit',
 ): void {
   host.failures.add(`unread ${why}`, (repeats) =>
     host.options.log.warn(
-      { request_id, route, why, ...counted(repeats) },
+      { request_id, trace_id: trace?.traceId, route, why, ...counted(repeats) },
       'Closed a connection whose client did not read its answer',
     ),
   )

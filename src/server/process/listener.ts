@@ -23,6 +23,7 @@ import { RateLimit } from '../http/rate-limit.ts'
 import { Ready } from '../http/route.ts'
 import { loadUws } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
+import type { Traces } from '../observe/traces.ts'
 import { VERSION } from '../root.ts'
 import { openDatabase } from './database.ts'
 import { drainListener, refuseConnections } from './drain.ts'
@@ -31,6 +32,7 @@ import { listen, removeSocket } from './listen-socket.ts'
 import { readMemoryBytes } from './memory.ts'
 import { openUsage, Pressure } from './pressure.ts'
 import type { Running } from './running.ts'
+import { openTraces } from './traces.ts'
 
 const COMPACT_DELAY_MS = 200
 /** With more calls, a statement takes longer without costing less per row. */
@@ -84,7 +86,8 @@ export async function startListener(
     document: keptDocument(),
     database,
   })
-  const host = createHost(config, lifecycle, context)
+  const traces = await openTraces(config, DATABASE_URL.address, log)
+  const host = createHost(config, lifecycle, context, traces)
   const memory = watchMemory(host, log)
   const app = uws.App()
   const connections = countConnections(app, connectionRules(config, host.options.clients, log), log)
@@ -162,7 +165,12 @@ function connectionLimit(config: Config): ConnectionLimit {
   return { connections, otherDescriptors }
 }
 
-function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }: Context): Host {
+function createHost(
+  config: Config,
+  lifecycle: Lifecycle,
+  { log, tokens, queue }: Context,
+  traces: Traces | undefined,
+): Host {
   return new Host({
     log,
     lifecycle,
@@ -170,6 +178,7 @@ function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }
     allowedHeaders: allowedHeadersValue(config.CORS_ORIGINS, config.CORS_HEADERS),
     rateLimit: config.RATE_LIMIT && new RateLimit(config.RATE_LIMIT),
     clients: new Clients(config.TRUSTED_PROXIES ?? [], isSocketPath(config.SERVER_HOST)),
+    traces,
     bodyBytesMax: config.MAX_BODY_BYTES,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     memoryBytes: memoryBytesOf(config),

@@ -43,6 +43,13 @@ export interface Call {
   readonly deadlineMs: number
   /** True once nobody waits. */
   readonly ended: boolean
+  /** What its times are noted in, when the request is traced. */
+  readonly recording?: Recorder | undefined
+}
+
+/** Notes parts of a request that is traced, by `performance.now()`. */
+interface Recorder {
+  add(name: string, startMs: number, endMs: number, failure?: string): void
 }
 
 export interface PasswordPoolOptions {
@@ -68,6 +75,7 @@ export interface PasswordPool {
 interface Waiting extends Member {
   call: Call
   task: PasswordTask
+  arrivedAtMs: number
   resolve: (result: unknown) => void
   reject: (error: unknown) => void
 }
@@ -87,10 +95,10 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
    */
   function run(call: Call, task: PasswordTask): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const kind = task.type === 'verify' ? 'login' : 'registration'
-      const next = { client: call.client, kind, call, task, resolve, reject } as const
+      const arrivedAtMs = performance.now()
+      const next = { ...memberOf(call, task), call, task, arrivedAtMs, resolve, reject }
       const expectedMs = (averageMs * (waiting.turnsBefore(next) + running + 1)) / options.threads
-      if (performance.now() + expectedMs > call.deadlineMs && running > 0) {
+      if (arrivedAtMs + expectedMs > call.deadlineMs && running > 0) {
         throw new PasswordPoolFullError('Its turn would come after its deadline')
       }
       if (waiting.size >= options.queueMax) makeRoom(waiting, next)
@@ -113,17 +121,14 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   }
 
   /** Never rejects. */
-  async function runOnThread({ task, resolve, reject }: Waiting): Promise<void> {
+  async function runOnThread(next: Waiting): Promise<void> {
     try {
       threads ??= openThreads(options)
-      const pool = await threads
-      const startedAtMs = performance.now()
-      const result = await pool.run(task)
-      const tookMs = performance.now() - startedAtMs
+      const { result, tookMs } = await runTimed(await threads, next)
       averageMs += (averageMs === 0 ? 1 : AVERAGE_WEIGHT) * (tookMs - averageMs)
-      resolve(result)
+      next.resolve(result)
     } catch (error) {
-      reject(error)
+      next.reject(error)
     } finally {
       running -= 1
       startWaiting()
@@ -143,6 +148,23 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
     verify,
     close: async () => (await threads)?.close({ force: true }),
   }
+}
+
+/** Whose turn it uses. */
+function memberOf({ client }: Call, { type }: PasswordTask): Member {
+  return { client, kind: type === 'verify' ? 'login' : 'registration' }
+}
+
+async function runTimed(
+  threads: Piscina,
+  { call, task, arrivedAtMs }: Waiting,
+): Promise<{ result: unknown; tookMs: number }> {
+  const startedAtMs = performance.now()
+  const result: unknown = await threads.run(task)
+  const tookMs = performance.now() - startedAtMs
+  call.recording?.add('password wait', arrivedAtMs, startedAtMs)
+  call.recording?.add('password hash', startedAtMs, startedAtMs + tookMs)
+  return { result, tookMs }
 }
 
 /** Refuses a password that waits, in favour of the next one; or throws because the next one has no better claim. */
