@@ -269,8 +269,8 @@ describe('a collector that takes nothing', () => {
     const client = createClient(service.url)
     // More spans than may wait for the collector.
     for (let round = 0; round < 30; round += 1) {
-      const answers = Array.from({ length: 100 }, () => client.get('/nowhere'))
-      for (const { status } of await Promise.all(answers)) expect(status).toBe(404)
+      const requests = Array.from({ length: 100 }, () => client.get('/nowhere'))
+      for (const { status } of await Promise.all(requests)) expect(status).toBe(404)
     }
     const line = await service.line(({ msg }) => msg === 'Spans of traces were lost')
     expect(line).toMatchObject({ level: 'warn', reason: { message: expect.any(String) } })
@@ -286,7 +286,7 @@ describe('a collector that takes nothing', () => {
   })
 
   test('because it refuses is named in the log, without the key that it was sent', async () => {
-    const collector = await startCollector(401)
+    const collector = await startCollector({ status: 401 })
     const service = await startService(database.url, {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20very-secret',

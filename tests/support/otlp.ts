@@ -38,8 +38,16 @@ export interface Collector {
   close(): Promise<void>
 }
 
-/** @param status that it answers exports with */
-export async function startCollector(status = 200): Promise<Collector> {
+export interface CollectorOptions {
+  /** A free port where it is missing. */
+  port?: number
+  /** What it answers exports with. */
+  status?: number
+  onSpan?: (span: ReceivedSpan) => void
+}
+
+export async function startCollector(options: CollectorOptions = {}): Promise<Collector> {
+  const { status = 200, onSpan } = options
   const spans: ReceivedSpan[] = []
   const headers: IncomingHttpHeaders[] = []
   const server = createServer((request, response) => {
@@ -48,13 +56,15 @@ export async function startCollector(status = 200): Promise<Collector> {
     request.on('end', () => {
       headers.push(request.headers)
       const isExport = request.method === 'POST' && request.url === '/v1/traces'
-      if (isExport && status === 200) spans.push(...decode(Buffer.concat(chunks)))
+      const received = isExport && status === 200 ? decode(Buffer.concat(chunks)) : []
+      spans.push(...received)
+      for (const span of received) onSpan?.(span)
       response.statusCode = isExport ? status : 404
       response.setHeader('content-type', 'application/x-protobuf')
       response.end()
     })
   })
-  const port = await listen(server)
+  const port = await listen(server, options.port ?? 0)
   return { url: `http://127.0.0.1:${port}`, port, spans, headers, close: () => close(server) }
 }
 
@@ -130,9 +140,9 @@ function hex(bytes: number[]): string {
   return Buffer.from(bytes).toString('hex')
 }
 
-function listen(server: Server): Promise<number> {
+function listen(server: Server, wanted: number): Promise<number> {
   return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+    server.listen(wanted, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
   })
 }
 
