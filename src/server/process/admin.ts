@@ -37,7 +37,7 @@ export interface Observed {
 export interface AdminOptions {
   log: Logger
   /** Sets what all processes log. Returns what is wrong with the levels, and then changes nothing. */
-  setLevels(levels: string): string | undefined
+  setLevels: (levels: string) => string | undefined
 }
 
 export interface AdminPlace {

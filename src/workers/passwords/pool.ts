@@ -44,6 +44,13 @@ export interface Call {
   readonly deadlineMs: number
   /** True once nobody waits. */
   readonly ended: boolean
+  /** What its times are noted in, when the request is traced. */
+  readonly recording?: Recorder | undefined
+}
+
+/** Notes parts of a request that is traced, by `performance.now()`. */
+interface Recorder {
+  add(name: string, startMs: number, endMs: number, failure?: string): void
 }
 
 export interface PasswordPoolOptions {
@@ -75,14 +82,10 @@ class Counts {
   /** The same, in milliseconds and lately. */
   averageMs = 0
 
-  /** Passes the result on, and takes note of how long it took. */
-  async measure<Result>(work: Promise<Result>): Promise<Result> {
-    const startedAtMs = performance.now()
-    const result = await work
-    const tookMs = performance.now() - startedAtMs
+  /** Takes note of a password that is done. */
+  addDuration(tookMs: number): void {
     this.durations.add(tookMs / 1000)
     this.averageMs += (this.averageMs === 0 ? 1 : AVERAGE_WEIGHT) * (tookMs - this.averageMs)
-    return result
   }
 }
 
@@ -118,9 +121,8 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
    */
   function run(call: Call, task: PasswordTask): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const kind = task.type === 'verify' ? 'login' : 'registration'
       const arrivedAtMs = performance.now()
-      const next = { client: call.client, kind, call, task, arrivedAtMs, resolve, reject } as const
+      const next = { ...memberOf(call, task), call, task, arrivedAtMs, resolve, reject }
       const turns = waiting.turnsBefore(next) + counts.running + 1
       const expectedMs = (counts.averageMs * turns) / options.threads
       const isHopeless = arrivedAtMs + expectedMs > call.deadlineMs && counts.running > 0
@@ -148,14 +150,15 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   }
 
   /** Never rejects. */
-  async function runOnThread({ task, arrivedAtMs, resolve, reject }: Waiting): Promise<void> {
-    counts.waits.add((performance.now() - arrivedAtMs) / 1000)
+  async function runOnThread(next: Waiting): Promise<void> {
+    counts.waits.add((performance.now() - next.arrivedAtMs) / 1000)
     try {
       threads ??= openThreads(options)
-      const pool = await threads
-      resolve(await counts.measure(pool.run(task)))
+      const { result, tookMs } = await runTimed(await threads, next)
+      counts.addDuration(tookMs)
+      next.resolve(result)
     } catch (error) {
-      reject(error)
+      next.reject(error)
     } finally {
       counts.running -= 1
       startWaiting()
@@ -176,6 +179,23 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
     stats: () => ({ waiting: waiting.size, counts }),
     close: async () => (await threads)?.close({ force: true }),
   }
+}
+
+/** Whose turn it uses. */
+function memberOf({ client }: Call, { type }: PasswordTask): Member {
+  return { client, kind: type === 'verify' ? 'login' : 'registration' }
+}
+
+async function runTimed(
+  threads: Piscina,
+  { call, task, arrivedAtMs }: Waiting,
+): Promise<{ result: unknown; tookMs: number }> {
+  const startedAtMs = performance.now()
+  const result: unknown = await threads.run(task)
+  const tookMs = performance.now() - startedAtMs
+  call.recording?.add('password wait', arrivedAtMs, startedAtMs)
+  call.recording?.add('password hash', startedAtMs, startedAtMs + tookMs)
+  return { result, tookMs }
 }
 
 /** Refuses a password that waits, in favour of the next one; or throws because the next one has no better claim. */
