@@ -210,7 +210,7 @@ describe('a service that decides itself', () => {
     const collector = await startCollector()
     const service = await startService(database.url, {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-      LOG_LEVEL: 'debug',
+      LOG_REQUESTS: 'all',
     })
     const answer = await createClient(service.url).get('/nowhere')
     expect(answer.headers.get('traceparent')).toBeNull()
@@ -226,7 +226,7 @@ describe('a service that decides itself', () => {
 
 describe('a service without a collector', () => {
   test('names the trace of its client in problems and in the log', async () => {
-    const service = await startService(database.url, { LOG_LEVEL: 'debug' })
+    const service = await startService(database.url, { LOG_REQUESTS: 'all' })
     const client = createClient(service.url)
     const trace = newTrace(true)
     const { body } = await client.get('/nowhere', { headers: trace.headers })

@@ -4,7 +4,7 @@ import { describeError } from '../../db/failures.ts'
 import { migrate, readMigrations } from '../../db/migrate.ts'
 import type { Migration, MigrationState } from '../../db/migration-files.ts'
 import { type Config, readConfig, readMisnomers } from '../config/config.ts'
-import { createLog, type Log } from '../observe/log.ts'
+import { createLog, type Log, SILENT } from '../observe/log.ts'
 import { startLocalDatabase } from '../process/local-database.ts'
 import { MIGRATIONS_FOLDER } from '../root.ts'
 
@@ -16,16 +16,16 @@ const COLUMN_GAP = 2
  */
 export async function applyMigrations(): Promise<void> {
   const config = readConfig('command')
-  const log = createLog({ level: config.LOG_LEVEL, role: 'migrate', describeError })
-  for (const warning of readMisnomers()) log.logger.warn(warning)
+  const log = createLog({ levels: config.LOG_LEVEL, role: 'migrate', describeError })
+  for (const warning of readMisnomers()) log.loggers.process.warn(warning)
   await withDatabase(config, log, async (address) => {
     await migrate({
       address,
       folder: MIGRATIONS_FOLDER,
       timeoutMs: config.STARTUP_TIMEOUT_MS,
-      onApplied: (name) => log.logger.info({ migration: name }, 'Migration applied'),
+      onApplied: (name) => log.loggers.db.info({ migration: name }, 'Migration applied'),
     })
-    log.logger.info('Migrations are up to date')
+    log.loggers.db.info('Migrations are up to date')
   })
 }
 
@@ -33,7 +33,7 @@ export async function applyMigrations(): Promise<void> {
 export async function printMigrationStatus({ json }: { json: boolean }): Promise<void> {
   const config = readConfig('command')
   // What is printed is all there is to say; a failure goes to standard error.
-  const log = createLog({ level: 'silent', role: 'migrate', describeError })
+  const log = createLog({ levels: SILENT, role: 'migrate', describeError })
   await withDatabase(config, log, async (address) => {
     const migrations = await readMigrations({ address, folder: MIGRATIONS_FOLDER })
     const text = json ? JSON.stringify(migrations, null, 2) : formatTable(migrations)
@@ -68,7 +68,7 @@ async function withDatabase(
   const { signal } = new AbortController()
   const local =
     config.DATABASE_URL === undefined
-      ? await startLocalDatabase(config, log.logger, signal)
+      ? await startLocalDatabase(config, log.loggers.db, signal)
       : undefined
   try {
     const database = local?.settings.DATABASE_URL ?? config.DATABASE_URL

@@ -2,7 +2,7 @@
 import type { Address } from '../../db/address.ts'
 import { describeError } from '../../db/failures.ts'
 import { type Config, readConfig } from '../config/config.ts'
-import { createLog } from '../observe/log.ts'
+import { createLog, SILENT } from '../observe/log.ts'
 import { startLocalDatabase } from '../process/local-database.ts'
 
 type Work = (address: Address, config: Config) => Promise<void>
@@ -26,8 +26,8 @@ export async function withDatabase(failure: string, work: Work): Promise<void> {
 
 async function withLocalDatabase(config: Config, work: Work): Promise<void> {
   // The log has standard output, where a backup may have to go.
-  const log = createLog({ level: 'silent', role: 'command', describeError })
-  const local = await startLocalDatabase(config, log.logger, new AbortController().signal)
+  const log = createLog({ levels: SILENT, role: 'command', describeError })
+  const local = await startLocalDatabase(config, log.loggers.db, new AbortController().signal)
   try {
     await work(local.settings.DATABASE_URL.address, config)
   } finally {

@@ -3,7 +3,6 @@
 // What it guarantees: each request is answered exactly once, or was aborted by its client; nothing that a step throws
 // reaches C++; no response is touched after its end; nothing waits without a deadline, neither for an answer nor for its
 // reader.
-
 import type { Recording } from '../observe/recording.ts'
 import { readTraceContext, type TraceContext } from '../observe/trace-context.ts'
 import { CHUNKS_MAX } from './crumbs.ts'
@@ -14,6 +13,7 @@ import { LATE, Problem } from './problem.ts'
 import { Remainder } from './remainder.ts'
 import { logFailure, logRequest } from './request-log.ts'
 import type { Call, Received } from './route.ts'
+import type { RouteTally } from './tally.ts'
 import { beginTrace, endTrace } from './tracing.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
 import { type Ending, type Outgoing, writeContinue, writeUnusual, writeUsual } from './writer.ts'
@@ -31,19 +31,18 @@ export type Take = (exchange: Exchange, piece: ArrayBuffer, isLast: boolean) => 
 
 /** What happens to the requests of a path. */
 export interface Route {
-  /** Template of the path. */
-  pattern: string
   steps: readonly Step[]
   /** What happens to the answer to a failure. */
   failureSteps: readonly Step[]
+  tally: RouteTally
 }
 
 /** One request and its answer. It is also the call that travels down to the statement. */
 export class Exchange implements Call, Unanswered {
   readonly host: Host
   readonly head: Head
-  /** Path template of the route, for the log. */
-  readonly pattern: string
+  /** What its route has answered. */
+  readonly tally: RouteTally
   readonly requestId: string
   readonly startedAtMs: number
   readonly deadlineMs: number
@@ -55,6 +54,7 @@ export class Exchange implements Call, Unanswered {
   lines = ''
   /** True once it has been answered or aborted. */
   ended = false
+  queuedMs = 0
   /** The request of uWebSockets.js, which is valid until the first step that waits. */
   request: HttpRequest | undefined
   bodyBytes = 0
@@ -90,7 +90,7 @@ export class Exchange implements Call, Unanswered {
     host: Host,
     response: HttpResponse,
     request: HttpRequest,
-    { pattern, steps, failureSteps }: Route,
+    { steps, failureSteps, tally }: Route,
   ) {
     this.host = host
     this.#response = response
@@ -98,7 +98,7 @@ export class Exchange implements Call, Unanswered {
     this.head = readHead(request)
     this.untrusted = this.head.untrusted
     this.requestId = host.requestId(this.head.requestId)
-    this.pattern = pattern
+    this.tally = tally
     this.#steps = steps
     this.#failureSteps = failureSteps
     this.startedAtMs = performance.now()
@@ -149,6 +149,11 @@ export class Exchange implements Call, Unanswered {
   get client(): string {
     this.#client ??= this.ended ? '' : this.host.options.clients.of(this.#response, this.head)
     return this.#client
+  }
+
+  /** Path template of the route. */
+  get pattern(): string {
+    return this.tally.pattern
   }
 
   /** Its place in a trace: its own when it is traced, else that of its client, if the client names one. */
@@ -228,7 +233,8 @@ export class Exchange implements Call, Unanswered {
     if (!this.ended) this.host.unanswered.add(this)
     this.#response.onAborted(() => {
       if (this.#end()) {
-        logRequest(this, 'aborted by the client')
+        this.tally.countAborted(this.head.method)
+        logRequest(this, undefined)
         endTrace(this, undefined)
       } else this.#remainder?.leave()
     })

@@ -69,8 +69,9 @@ export function send(exchange: Exchange): void {
 }
 
 export function observe(exchange: Exchange): void {
-  const { outgoing } = exchange
+  const { outgoing, tally, head, startedAtMs } = exchange
   if (!outgoing) return
+  tally.countAnswer(head.method, outgoing.status, performance.now() - startedAtMs)
   logRequest(exchange, outgoing.status)
   endTrace(exchange, outgoing.status)
 }

@@ -17,6 +17,8 @@ export interface Call {
   readonly deadlineMs: number
   /** True once nobody waits for the answer: it was sent, or the client has gone. */
   readonly ended: boolean
+  /** How long its calls to the database have waited until they were sent, in milliseconds. */
+  queuedMs: number
   /** Its place in a trace, when it has one. */
   readonly trace: TraceContext | undefined
   /** What its times are noted in, when it is traced. */
