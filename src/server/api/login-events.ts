@@ -40,8 +40,11 @@ export function createLoginReports(log: Logger, sampling: Sampling): LoginReport
     login_failed: 0,
     login_throttled: 0,
   }
-  const report: LoginReports['report'] = (event, source, user_id) => {
-    const { requestId: request_id, client, trace } = source
+  const report: LoginReports['report'] = (
+    event,
+    { requestId: request_id, client, trace },
+    user_id,
+  ) => {
     counts[event] += 1
     const kind = event === 'login_throttled' ? event : `${event} ${client} ${user_id ?? ''}`
     const level = event === 'login_throttled' ? 'warn' : 'info'

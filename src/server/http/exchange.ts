@@ -3,7 +3,6 @@
 // What it guarantees: each request is answered exactly once, or was aborted by its client; nothing that a step throws
 // reaches C++; no response is touched after its end; nothing waits without a deadline, neither for an answer nor for its
 // reader.
-
 import type { Recording } from '../observe/recording.ts'
 import { readTraceContext, type TraceContext } from '../observe/trace-context.ts'
 import { CHUNKS_MAX } from './crumbs.ts'

@@ -11,8 +11,8 @@ export interface Named {
   readonly head: { readonly method: string }
   readonly pattern: string
   readonly startedAtMs: number
-  readonly trace: TraceContext | undefined
   readonly queuedMs: number
+  readonly trace: TraceContext | undefined
 }
 
 /**

@@ -91,7 +91,7 @@ export async function startListener(
   const parts = { log, readiness, document: keptDocument(), database }
   const context = createContext(contextOptions(config, secret), parts)
   const traces = await openTraces(config, DATABASE_URL.address, log.process)
-  const host = createHost(config, { lifecycle, log, traces }, context)
+  const host = createHost(config, lifecycle, log, context, traces)
   const memory = watchMemory(host, log.process)
   const app = uws.App()
   const connections = countConnections(
@@ -191,8 +191,10 @@ function connectionLimit(config: Config): ConnectionLimit {
 
 function createHost(
   config: Config,
-  { lifecycle, log, traces }: { lifecycle: Lifecycle; log: Loggers; traces: Traces | undefined },
+  lifecycle: Lifecycle,
+  log: Loggers,
   { tokens, queue }: Context,
+  traces: Traces | undefined,
 ): Host {
   return new Host({
     log: log.http,

@@ -82,10 +82,16 @@ class Counts {
   /** The same, in milliseconds and lately. */
   averageMs = 0
 
-  /** Takes note of a password that is done. */
-  addDuration(tookMs: number): void {
+  /** Passes the result on, and takes note of how long it took. */
+  async measure<Result>(work: Promise<Result>, { call, arrivedAtMs }: Waiting): Promise<Result> {
+    const startedAtMs = performance.now()
+    const result = await work
+    const tookMs = performance.now() - startedAtMs
+    call.recording?.add('password wait', arrivedAtMs, startedAtMs)
+    call.recording?.add('password hash', startedAtMs, startedAtMs + tookMs)
     this.durations.add(tookMs / 1000)
     this.averageMs += (this.averageMs === 0 ? 1 : AVERAGE_WEIGHT) * (tookMs - this.averageMs)
+    return result
   }
 }
 
@@ -121,8 +127,9 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
    */
   function run(call: Call, task: PasswordTask): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      const kind = task.type === 'verify' ? 'login' : 'registration'
       const arrivedAtMs = performance.now()
-      const next = { ...memberOf(call, task), call, task, arrivedAtMs, resolve, reject }
+      const next = { client: call.client, kind, call, task, arrivedAtMs, resolve, reject } as const
       const turns = waiting.turnsBefore(next) + counts.running + 1
       const expectedMs = (counts.averageMs * turns) / options.threads
       const isHopeless = arrivedAtMs + expectedMs > call.deadlineMs && counts.running > 0
@@ -154,9 +161,8 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
     counts.waits.add((performance.now() - next.arrivedAtMs) / 1000)
     try {
       threads ??= openThreads(options)
-      const { result, tookMs } = await runTimed(await threads, next)
-      counts.addDuration(tookMs)
-      next.resolve(result)
+      const pool = await threads
+      next.resolve(await counts.measure(pool.run(next.task), next))
     } catch (error) {
       next.reject(error)
     } finally {
@@ -179,23 +185,6 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
     stats: () => ({ waiting: waiting.size, counts }),
     close: async () => (await threads)?.close({ force: true }),
   }
-}
-
-/** Whose turn it uses. */
-function memberOf({ client }: Call, { type }: PasswordTask): Member {
-  return { client, kind: type === 'verify' ? 'login' : 'registration' }
-}
-
-async function runTimed(
-  threads: Piscina,
-  { call, task, arrivedAtMs }: Waiting,
-): Promise<{ result: unknown; tookMs: number }> {
-  const startedAtMs = performance.now()
-  const result: unknown = await threads.run(task)
-  const tookMs = performance.now() - startedAtMs
-  call.recording?.add('password wait', arrivedAtMs, startedAtMs)
-  call.recording?.add('password hash', startedAtMs, startedAtMs + tookMs)
-  return { result, tookMs }
 }
 
 /** Refuses a password that waits, in favour of the next one; or throws because the next one has no better claim. */
