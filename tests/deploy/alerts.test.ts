@@ -11,13 +11,16 @@ const TARGET = 'job="taskapi",instance="node:9101"'
 /** What each metric of a node is like, once a minute: `0+6000x30` grows by 6000. */
 type Metrics = Record<string, string>
 
-/** A quiet hour: a hundred requests per second, each within 5 ms, and no trouble. */
+const FAULTS = `taskapi_http_requests_total{${TARGET},status="500"}`
+const RESTARTS = `taskapi_listener_restarts_total{${TARGET},reason="SIGKILL"}`
+
+/** A quiet half hour: a hundred requests per second, each within 5 ms, and no trouble. */
 const CALM: Metrics = {
   [`up{${TARGET}}`]: '1x30',
   [`taskapi_ready{${TARGET}}`]: '1x30',
   ...requests('GET', '/api/v1/tasks', '200', '0+6000x30'),
   ...requests('POST', '/api/v1/auth/login', '200', '0+60x30'),
-  [`taskapi_http_requests_total{${TARGET},status="500"}`]: '3x30',
+  [FAULTS]: '3x30',
   ...times('http_request_duration', ['route="/api/v1/tasks"'], ['0+6000x30', '0+6000x30']),
   // A password takes longer than the budget of all other requests.
   ...times('http_request_duration', ['route="/api/v1/auth/login"'], ['0x30', '0+60x30']),
@@ -25,7 +28,7 @@ const CALM: Metrics = {
   ...times('password_wait', [], ['0+60x30', '0+60x30']),
   [`taskapi_http_shed_total{${TARGET},reason="queue_full"}`]: '0+6x30',
   [`taskapi_event_loop_utilization{${TARGET},listener="1"}`]: '0.5x30',
-  [`taskapi_listener_restarts_total{${TARGET},reason="SIGKILL"}`]: '2x30',
+  [RESTARTS]: '2x30',
   [`taskapi_db_connections_replaced_total{${TARGET},purpose="read"}`]: '1x30',
   [`taskapi_log_lines_dropped_total{${TARGET}}`]: '10x30',
   [`taskapi_resident_bytes{${TARGET},listener="1"}`]: '40000000x30',
@@ -39,9 +42,9 @@ const CALM: Metrics = {
 const TROUBLE: Record<string, Metrics> = {
   TaskapiNodeDown: { [`up{${TARGET}}`]: '0x30' },
   TaskapiNotReady: { [`taskapi_ready{${TARGET}}`]: '0x30' },
-  TaskapiServerErrors: { [`taskapi_http_requests_total{${TARGET},status="500"}`]: '3+1x30' },
+  TaskapiServerErrors: { [FAULTS]: '3+1x30' },
   TaskapiListenerReplaced: {
-    [`taskapi_listener_restarts_total{${TARGET},reason="SIGKILL"}`]: '2x25 3x5',
+    [RESTARTS]: '2x25 3x5',
   },
   TaskapiShedding: { [`taskapi_http_shed_total{${TARGET},reason="queue_full"}`]: '0+100x30' },
   TaskapiSlow: times(
@@ -125,6 +128,11 @@ describe.skipIf(!hasPrometheus())(`the alert rules (needs ${PROMTOOL})`, () => {
   test('every alert has a test', async () => {
     const names = (await readRules()).flatMap(({ rules }) => rules.map(({ alert }) => alert))
     expect(names).toEqual(Object.keys(TROUBLE))
+  })
+
+  test('the first of its kind counts, too: its counter was not there before', async () => {
+    const metrics = { ...CALM, [FAULTS]: '_x27 1x3', [RESTARTS]: '_x20 1x10' }
+    expect(await findFiring(metrics)).toEqual(['TaskapiServerErrors', 'TaskapiListenerReplaced'])
   })
 
   test.each(Object.entries(TROUBLE))('%s fires, and no other', async (alert, metrics) => {

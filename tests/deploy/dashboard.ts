@@ -2,11 +2,18 @@
 import { readFile } from 'node:fs/promises'
 import { pathOf } from './prometheus.ts'
 
+interface Source {
+  type: string
+  uid: string
+}
+
 export interface Panel {
+  id: number
   title: string
   description: string
   type: 'stat' | 'timeseries' | 'row'
-  targets: { expr: string; legendFormat: string }[]
+  datasource: Source
+  targets: { expr: string; legendFormat: string; datasource: Source }[]
   gridPos: { x: number; y: number; w: number; h: number }
   fieldConfig: { defaults: { unit: string; custom?: { stacking: { mode: string } } } }
 }
