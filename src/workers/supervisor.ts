@@ -1,4 +1,5 @@
 // Runs in the supervisor process. Keeps the wanted number of listener processes alive, and none that has stopped responding.
+import { type Counts, ListenerCounts } from './counts.ts'
 import {
   type DatabaseState,
   type ListenerMessage,
@@ -26,6 +27,8 @@ export interface SupervisorOptions extends Command {
   drainDelayMs: number
   /** Time that its drain may take after that. */
   shutdownTimeoutMs: number
+  /** Whether counts are to outlive their listeners. */
+  keepsCounts: boolean
   onReplaced(event: { listener_pid: number | undefined; reason: string; delay_ms: number }): void
   /** The event loop of a listener does not turn; the listener is killed, and then replaced. */
   onSilent(event: { listener_pid: number | undefined; silent_ms: number }): void
@@ -40,6 +43,9 @@ type State = 'starting' | 'running' | 'draining'
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #slots: Slot[]
+  readonly #counts: ListenerCounts
+  /** Listeners that were replaced, by how they ended. */
+  readonly replaced = new Map<string, number>()
   readonly #start = Promise.withResolvers<void>()
   readonly #use = Promise.withResolvers<void>()
   readonly #refused = Promise.withResolvers<void>()
@@ -60,6 +66,7 @@ export class Supervisor {
         onEnd: (slot, end) => this.#ended(slot, end),
       })
     })
+    this.#counts = new ListenerCounts(this.#slots, options.keepsCounts)
     this.#checkMs = options.silenceMsMax / SILENT_CHECKS_MAX
     this.#checks = setInterval(() => this.#checkSilence(), this.#checkMs).unref()
     for (const slot of this.#slots) this.#spawn(slot)
@@ -73,6 +80,23 @@ export class Supervisor {
   /** Resolves once every listener has tried to open its connections to the database. */
   get usable(): Promise<void> {
     return this.#use.promise
+  }
+
+  /** What all listeners have counted, in every one of their lives. */
+  readCounts(): Promise<Counts> {
+    return this.#counts.read()
+  }
+
+  /** The states of the listeners. */
+  get states(): string[] {
+    return this.#slots.map(({ state }) => state)
+  }
+
+  /** Why no client should be sent here, as far as the listeners have reported; undefined when one should. */
+  async whyNotReady(): Promise<string | undefined> {
+    if (this.#state === 'draining') return 'The service is draining'
+    if (this.#slots.some(({ unready }) => unready)) return 'A listener is not ready'
+    return this.#slots.some(({ ready }) => ready) ? undefined : 'No listener is ready yet'
   }
 
   /** Reports the state of the database to every listener, and to each that is started later. */
@@ -143,8 +167,12 @@ export class Supervisor {
         if (this.#slots.every(({ usable }) => usable)) this.#use.resolve()
         break
       case 'readiness':
-        slot.unready = message?.ready !== true
+        slot.ready = message?.ready === true
+        slot.unready = !slot.ready
         this.#reportOthers()
+        break
+      case 'counted':
+        if (message) this.#counts.receive(slot, message.round, message.families)
         break
       case 'refusing':
         slot.state = 'refusing'
@@ -163,6 +191,7 @@ export class Supervisor {
       this.#start.resolve()
     } else {
       clearInterval(this.#checks)
+      this.#counts.close()
       for (const slot of this.#slots) slot.cancel()
       // Has no effect when the start is over.
       this.#start.reject(new Error('Stopped while starting'))
@@ -179,6 +208,7 @@ export class Supervisor {
   }
 
   #ended(slot: Slot, end: End): void {
+    this.#counts.keep(slot)
     this.#reportOthers()
     switch (this.#state) {
       case 'draining':
@@ -197,6 +227,7 @@ export class Supervisor {
 
   #replace(slot: Slot, { pid, reason }: End): void {
     const now = performance.now()
+    this.replaced.set(reason, (this.replaced.get(reason) ?? 0) + 1)
     slot.plan(now + slot.delayMs(reason), () => this.#spawn(slot))
     this.#rescue(now)
     const delayMs = Math.round(slot.dueAtMs - now)

@@ -10,7 +10,7 @@ import {
 import { type Ready, type Route, routesFor } from '../http/route.ts'
 import type { Logger } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
-import { createLoginReports, type ReportLogin } from './login-events.ts'
+import { createLoginReports, type LoginReports } from './login-events.ts'
 import { createLoginLimits, type LoginLimits } from './login-limits.ts'
 import type { Readiness } from './readiness.ts'
 import { createTokens, type TokenOptions, type Tokens } from './tokens.ts'
@@ -27,7 +27,9 @@ export interface Context {
   readonly tokens: Tokens
   readonly limits: LoginLimits
   /** Logs what happens to logins. */
-  readonly report: ReportLogin
+  readonly report: LoginReports['report']
+  /** How often each of that has happened. */
+  readonly loginCounts: LoginReports['counts']
   /** Lines of the log that would repeat. */
   readonly events: Sampling
   /** The OpenAPI document of the routes. */
@@ -57,6 +59,7 @@ export function createContext(
   const { log } = parts
   const queue = new Queue(parts.database, options.queue)
   const events = new Sampling()
+  const { report, counts: loginCounts } = createLoginReports(log, events)
   return {
     ...parts,
     queue,
@@ -74,7 +77,8 @@ export function createContext(
           log.warn({ repeats, reason }, 'Login limits are kept by each listener alone'),
         ),
     }),
-    report: createLoginReports(log, events),
+    report,
+    loginCounts,
     events,
   }
 }

@@ -74,7 +74,7 @@ function addDocumentCommands(program: Command): void {
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
-    .description('write the generated parts of README.md and package.json, and .env.example')
+    .description('write the generated parts of README.md, docs and package.json, and .env.example')
     .option('--check', 'only check that they are up to date', false)
     .action(writeDocs)
 }

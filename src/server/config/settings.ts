@@ -4,6 +4,7 @@ import {
   addressRanges,
   choice,
   headerNames,
+  hostName,
   integer,
   type Kind,
   listenHost,
@@ -69,6 +70,22 @@ export const SETTINGS = {
     kind: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
     default: 'info',
     description: 'Least severe level that is logged; at `debug`, each request is logged',
+  },
+  ADMIN_PORT: {
+    kind: integer(0, 65_535),
+    description:
+      'Port of `/metrics`, `/livez` and `/readyz` for operators; 0 picks a free one; by default there is none',
+  },
+  ADMIN_HOST: {
+    kind: hostName,
+    default: '127.0.0.1',
+    description: 'Address that `ADMIN_PORT` is on; whoever reaches it is trusted',
+  },
+  ADMIN_DEBUG: {
+    kind: onOrOff,
+    default: 'off',
+    description:
+      'Whether `ADMIN_PORT` also hands out heap snapshots, which hold secrets, and CPU profiles',
   },
   CORS_ORIGINS: {
     kind: origins,

@@ -12,6 +12,7 @@ import type { RateLimit } from './rate-limit.ts'
 import { Refusals } from './refusals.ts'
 import type { Priority } from './route.ts'
 import { Shares } from './shares.ts'
+import type { RouteTally } from './tally.ts'
 
 /** An id that is echoed and logged must neither split a header or a line, nor be an e-mail address. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
@@ -97,6 +98,10 @@ export class Host {
   #shortOfMemory = false
   readonly failures = new Sampling()
   readonly refusals = new Refusals()
+  /** Requests that were turned away before anything was done for them, by the reason. */
+  readonly shed = { overloaded_early: 0, memory: 0 }
+  /** What each route has answered. */
+  readonly tallies: RouteTally[] = []
   readonly crumbs = new Crumbs()
   readonly #idPrefix = randomBytes(6).toString('base64url')
   #idCounter = 0
@@ -165,9 +170,15 @@ export class Host {
     while (isShort && this.unread.first) this.unread.first.disconnect('limit')
   }
 
-  /** True while requests of this priority are to be turned away. */
+  /** Whether a request of this priority is to be turned away; asked once for each. */
   isOverloaded(priority: Priority): boolean {
-    return (this.#shortOfMemory && priority === 'heavy') || this.options.isOverloaded(priority)
+    if (this.#shortOfMemory && priority === 'heavy') {
+      this.shed.memory += 1
+      return true
+    }
+    const isOverloaded = this.options.isOverloaded(priority)
+    if (isOverloaded) this.shed.overloaded_early += 1
+    return isOverloaded
   }
 
   /** Ends the watch over deadlines. */

@@ -19,6 +19,8 @@ export interface LogOptions {
 
 export interface Log {
   logger: Logger
+  /** Lines that were dropped since the start. */
+  dropped: () => number
   /** Writes what is buffered and ends the log; gives up after a second when nobody reads. */
   close(): Promise<void>
 }
@@ -35,13 +37,15 @@ export function createLog({ level, role, describeError }: LogOptions): Log {
     },
   }
   const pretty = process.stdout.isTTY ? openPretty() : undefined
-  if (pretty) return { logger: pino(settings, pretty), close: () => Promise.resolve() }
+  if (pretty) {
+    return { logger: pino(settings, pretty), dropped: () => 0, close: () => Promise.resolve() }
+  }
 
   const output = new Output((dropped) => {
     logger.warn({ dropped }, 'Log lines were dropped because standard output did not take them')
   })
   const logger = pino(settings, output)
-  return { logger, close: () => output.close() }
+  return { logger, dropped: () => output.dropped, close: () => output.close() }
 }
 
 /** pino-pretty is a development dependency: without it a terminal gets JSON, too. */

@@ -1,5 +1,6 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { totalmem } from 'node:os'
+import type { Family } from '../../stats/families.ts'
 import type { DatabaseState } from '../../workers/messages.ts'
 import { type Context, type ContextOptions, createContext } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
@@ -21,7 +22,7 @@ import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
 import { RateLimit } from '../http/rate-limit.ts'
 import { Ready } from '../http/route.ts'
-import { loadUws } from '../http/uws.ts'
+import { loadUws, type Uws, versionOf } from '../http/uws.ts'
 import type { Logger } from '../observe/log.ts'
 import { VERSION } from '../root.ts'
 import { openDatabase } from './database.ts'
@@ -29,6 +30,7 @@ import { drainListener, refuseConnections } from './drain.ts'
 import { collectAlone, collectGarbage, compactHeap } from './heap.ts'
 import { listen, removeSocket } from './listen-socket.ts'
 import { readMemoryBytes } from './memory.ts'
+import type { ListenerSource } from './metrics-table.ts'
 import { openUsage, Pressure } from './pressure.ts'
 import type { Running } from './running.ts'
 
@@ -50,6 +52,10 @@ export interface Listener extends Running {
    * Resolves once it has tried to open its connections to the database: it is ready, or its log says why it is not.
    */
   usable: Promise<void>
+  /** What it has counted; nothing when nobody may ask. */
+  count(): Family[]
+  /** Why clients should not be sent here, as far as this listener knows; undefined when they should. */
+  whyNotReady(): Promise<string | undefined>
   /** Takes note of whether all other listeners are ready. */
   reportOthers(ready: boolean): void
   /** Takes note of the database's state. With `migrated` it opens its connections. */
@@ -63,13 +69,15 @@ interface ListenerOptions {
   migrated: boolean
   /** Given to one of several listeners; receives each change once `usable` has resolved. */
   onReadiness?: (ready: boolean) => void
+  /** Log lines of this process that were dropped since the start. */
+  linesDropped: () => number
 }
 
 /** Resolves when the listener accepts connections. It is ready once the database is migrated and can be reached. */
 export async function startListener(
   config: Config,
   log: Logger,
-  { migrated, onReadiness }: ListenerOptions,
+  { migrated, onReadiness, linesDropped }: ListenerOptions,
 ): Promise<Listener> {
   collectAlone()
   const uws = loadUws()
@@ -78,17 +86,14 @@ export async function startListener(
   const lifecycle = new Lifecycle()
   const database = openDatabase(config, DATABASE_URL.address, log, lifecycle)
   const readiness = new Readiness({ lifecycle, database, onChange: onReadiness })
-  const context = createContext(contextOptions(config, secret), {
-    log,
-    readiness,
-    document: keptDocument(),
-    database,
-  })
+  const parts = { log, readiness, document: keptDocument(), database }
+  const context = createContext(contextOptions(config, secret), parts)
   const host = createHost(config, lifecycle, context)
   const memory = watchMemory(host, log)
   const app = uws.App()
   const connections = countConnections(app, connectionRules(config, host.options.clients, log), log)
   installRoutes(app, host, routes, context)
+  const count = await countsOf(config, uws, { host, context, connections, linesDropped })
   const usable = Promise.withResolvers<void>()
   const open = async () => {
     lifecycle.pending = 'Connections to the database are being opened'
@@ -108,6 +113,8 @@ export async function startListener(
   return {
     port: uws.us_socket_local_port(socket),
     usable: usable.promise,
+    count,
+    whyNotReady: () => readiness.whyNot(),
     reportOthers: (ready) => {
       readiness.othersReady = ready
     },
@@ -120,6 +127,17 @@ export async function startListener(
     // It ends with its process.
     terminate: () => removeSocket(config),
   }
+}
+
+/** Watching the process takes time and memory, so it is only done where somebody may ask. */
+async function countsOf(
+  { ADMIN_PORT }: Config,
+  uws: Uws,
+  source: Omit<ListenerSource, 'uws' | 'vitals'>,
+): Promise<() => Family[]> {
+  if (ADMIN_PORT === undefined) return () => []
+  const { openCounts } = await import('./listener-counts.ts')
+  return openCounts({ ...source, uws: versionOf(uws) })
 }
 
 /** Why a listener is not ready while the database is in this state, for clients. */

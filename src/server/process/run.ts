@@ -39,7 +39,12 @@ export async function runService(entry: string): Promise<void> {
   }
   await run(log, onStopAsked, async (signal) => {
     const { startService } = await import('./start.ts')
-    const service = await startService(config, { entry, log: log.logger, signal })
+    const service = await startService(config, {
+      entry,
+      log: log.logger,
+      linesDropped: log.dropped,
+      signal,
+    })
     report({ type: 'usable' })
     return service
   })
@@ -85,6 +90,11 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
         case 'drain':
           stopOnce()
           break
+        case 'count':
+          if (listener && message) {
+            report({ type: 'counted', round: message.round, families: listener.count() })
+          }
+          break
         case 'others':
           listener?.reportOthers(message?.ready === true)
           break
@@ -104,6 +114,7 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
     const { startListener } = await import('./listener.ts')
     listener = await startListener(config, log.logger, {
       migrated,
+      linesDropped: log.dropped,
       onReadiness: (ready) => report({ type: 'readiness', ready }),
     })
     signal.throwIfAborted()

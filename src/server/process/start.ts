@@ -1,7 +1,9 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
+import { mergeParts } from '../../stats/families.ts'
 import { type DatabaseState, LISTENER_ROLE, SILENCE_MS_MAX } from '../../workers/messages.ts'
 import { type Config, childEnvironment } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
+import type { Observed } from './admin.ts'
 import { compactHeap } from './heap.ts'
 import {
   describePlan,
@@ -18,11 +20,13 @@ export interface ServiceOptions {
   /** Module that a listener process runs. */
   entry: string
   log: Logger
+  /** Log lines of this process that were dropped since the start. */
+  linesDropped: () => number
   signal: AbortSignal
 }
 
 /** The listeners of a start, before and after the database is there. */
-interface Listeners extends Running {
+interface Listeners extends Running, Observed {
   /** Resolves once each has tried to open its connections: it is ready, or its log says why it is not. */
   readonly usable: Promise<void>
   reportDatabase(state: DatabaseState): void
@@ -49,6 +53,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     signal.throwIfAborted()
     listeners = await startListeners(settings, plan, options)
     signal.throwIfAborted()
+    started.push(...(await openAdminPort(config, listeners, log)))
     await openService(settings, listeners, options)
     if (!signal.aborted) await announce(config, place, plan, log)
     if (config.LISTENERS > 1) compactHeap()
@@ -59,6 +64,17 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     await together(started).drain()
     throw error
   }
+}
+
+/** Nothing when there is to be none. */
+async function openAdminPort(
+  { ADMIN_HOST: host, ADMIN_PORT: port }: Config,
+  listeners: Listeners,
+  log: Logger,
+): Promise<Running[]> {
+  if (port === undefined) return []
+  const { openAdmin } = await import('./admin.ts')
+  return [await openAdmin({ host, port }, listeners, log)]
 }
 
 /**
@@ -86,7 +102,13 @@ async function startListeners(
 ): Promise<Listeners> {
   if (config.LISTENERS > 1) return superviseListeners(config, plan, options)
   const { startListener } = await import('./listener.ts')
-  return startListener(config, options.log, { migrated: false })
+  const { linesDropped } = options
+  const listener = await startListener(config, options.log, { migrated: false, linesDropped })
+  const readCounts = () => {
+    const families = mergeParts([{ process: '1', families: listener.count() }])
+    return Promise.resolve({ families, stale: new Map<string, boolean>() })
+  }
+  return { ...listener, readCounts, states: ['listening'], replaced: new Map() }
 }
 
 async function superviseListeners(
@@ -116,6 +138,7 @@ async function superviseListeners(
     silenceMsMax: SILENCE_MS_MAX,
     drainDelayMs: config.DRAIN_DELAY_MS,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
+    keepsCounts: config.ADMIN_PORT !== undefined,
     onReplaced: (event) => log.error(event, 'Listener died, starting another'),
     onSilent: (event) => log.error(event, 'Listener does not respond, killing it'),
     onUnexpected: (event) => log.warn(event, 'Listener sent an unknown message, ignoring it'),
