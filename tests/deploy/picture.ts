@@ -13,10 +13,10 @@ const SCRAPE_INTERVAL = '15s'
 const CALM_MS = 40_000
 const STEP_SECONDS = 2
 const COLUMN_PX = 60
-const ROW_PX = 26
+const ROW_PX = 30
 const HEAD_PX = 26
 /** What the axis, the legend and the margin take of a panel. */
-const [AXIS_PX, LEGEND_PX, MARGIN_PX] = [70, 44, 12]
+const [AXIS_PX, LEGEND_PX, MARGIN_PX] = [70, 66, 12]
 const FONT = 'font-family="DejaVu Sans, sans-serif"'
 
 interface Point {
@@ -131,7 +131,14 @@ async function drawPanel(panel: Panel, values: Point[]): Promise<string> {
       color: {
         field: 'series',
         type: 'nominal',
-        legend: { title: null, orient: 'bottom', columns: Math.round(w / 2.7), labelLimit: 150 },
+        legend: {
+          title: null,
+          orient: 'bottom',
+          columns: w / 4,
+          labelLimit: 200,
+          labelFontSize: 9,
+          rowPadding: 1,
+        },
       },
     },
   })

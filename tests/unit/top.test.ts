@@ -103,7 +103,7 @@ test('the screen has 80 columns, whatever the figures', () => {
 test('the screen shows a line for all, for each listener, operation and route, and why requests are shed', () => {
   const lines = render({ ...figures, at: '2026-01-02T03:04:05.678Z' })
   expect(lines.join('\n')).toMatchInlineSnapshot(`
-    "taskapi 1.2.3 at 127.0.0.1:9101                                         03:04:05
+    "taskapi 1.2.3 at 127.0.0.1:9101                                     03:04:05 UTC
 
     listener  requests/s p50 ms p99 ms  shed/s in flight wait p99 batch  busy     MB
     all            2,310   1.00   1.98      10         7     2.98  10.0  50 %     30

@@ -41,7 +41,7 @@ const ROUTE_COLUMNS: readonly Column<RouteFigures>[] = [
 
 export function renderScreen(figures: Figures, node: string): string[] {
   const name = `taskapi ${figures.version} at ${node}`
-  const time = figures.at.slice('yyyy-mm-ddT'.length, -'.mmmZ'.length)
+  const time = `${figures.at.slice('yyyy-mm-ddT'.length, -'.mmmZ'.length)} UTC`
   const { operations, routes } = figures
   return [
     `${name.padEnd(SCREEN_COLUMNS - time.length - 1)} ${time}`,

@@ -8,7 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Family, mergeParts } from '../../stats/families.ts'
+import { type Family, listParts, mergeParts } from '../../stats/families.ts'
 import type { Counts } from '../../workers/counts.ts'
 import type { Logger } from '../observe/log.ts'
 import { readMemoryBytes } from './memory.ts'
@@ -81,21 +81,26 @@ function pagesOf(observed: Observed): ReadonlyMap<string, Page> {
         return reason === undefined ? plain(200, 'ok') : plain(503, reason)
       },
     ],
-    ['/metrics', (request) => showMetrics(observed, request.headers.accept ?? '')],
+    ['/metrics', async (request) => showMetrics(await readAll(observed), request)],
+    [
+      '/metrics/listeners',
+      async (request) => showMetrics(listParts((await observed.readCounts()).parts), request),
+    ],
   ])
 }
 
-async function showMetrics(observed: Observed, accept: string): Promise<Answer> {
+async function showMetrics(families: Family[], { headers }: IncomingMessage): Promise<Answer> {
   // Only now: most services are never asked, or by others.
   const { writeMetrics } = await import('./exposition.ts')
-  const { contentType, text } = await writeMetrics(await readAll(observed), accept)
+  const { contentType, text } = await writeMetrics(families, headers.accept ?? '')
   return { status: 200, headers: { 'content-type': contentType, vary: 'accept' }, body: text }
 }
 
 async function readAll(observed: Observed): Promise<Family[]> {
   const { families, stale } = await observed.readCounts()
   const { states, replaced } = observed
-  const own = { memoryBytes: readMemoryBytes(), states, replaced, stale }
+  const ready = (await observed.whyNotReady()) === undefined
+  const own = { memoryBytes: readMemoryBytes(), ready, states, replaced, stale }
   return [
     ...families,
     ...mergeParts([{ process: '', families: readFamilies(SERVICE_METRICS, own) }]),

@@ -105,8 +105,12 @@ async function startListeners(
   const { linesDropped } = options
   const listener = await startListener(config, options.log, { migrated: false, linesDropped })
   const readCounts = () => {
-    const families = mergeParts([{ process: '1', families: listener.count() }])
-    return Promise.resolve({ families, stale: new Map<string, boolean>() })
+    const parts = [{ process: '1', families: listener.count() }]
+    return Promise.resolve({
+      families: mergeParts(parts),
+      parts,
+      stale: new Map<string, boolean>(),
+    })
   }
   return { ...listener, readCounts, states: ['listening'], replaced: new Map() }
 }
