@@ -29,6 +29,8 @@ const CALM: Metrics = {
   [`taskapi_http_shed_total{${TARGET},reason="queue_full"}`]: '0+6x30',
   [`taskapi_event_loop_utilization{${TARGET},listener="1"}`]: '0.5x30',
   [RESTARTS]: '2x30',
+  // As a service has it that was just started.
+  [`taskapi_listener_restarts_total{${TARGET},reason="exit code 1"}`]: '_x20 0x10',
   [`taskapi_db_connections_replaced_total{${TARGET},purpose="read"}`]: '1x30',
   [`taskapi_log_lines_dropped_total{${TARGET}}`]: '10x30',
   [`taskapi_resident_bytes{${TARGET},listener="1"}`]: '40000000x30',

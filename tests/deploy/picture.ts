@@ -17,6 +17,7 @@ const ROW_PX = 30
 const HEAD_PX = 26
 /** What the axis, the legend and the margin take of a panel. */
 const [AXIS_PX, LEGEND_PX, MARGIN_PX] = [70, 66, 12]
+const SCHEMA = 'https://vega.github.io/schema/vega-lite/v6.json'
 const FONT = 'font-family="DejaVu Sans, sans-serif"'
 
 interface Point {
@@ -25,19 +26,13 @@ interface Point {
   value: number
 }
 
-interface Unit {
-  format: string
-  scale?: number
-  suffix?: string
-}
-
-/** Grafana's units as formats of d3. */
-const UNITS: Readonly<Record<string, Unit>> = {
-  s: { format: '~s', suffix: 's' },
-  bytes: { format: '~s', suffix: 'B' },
-  percentunit: { format: '~%' },
-  reqps: { format: '~s', suffix: '/s' },
-  short: { format: '~s' },
+/** Grafana's units as formats of d3, and what follows the number. */
+const UNITS: Readonly<Record<string, readonly [format: string, suffix: string]>> = {
+  s: ['.3~s', 's'],
+  bytes: ['.3~s', 'B'],
+  percentunit: ['.3~%', ''],
+  reqps: ['.3~r', '/s'],
+  short: ['.3~r', ''],
 }
 
 await run(process.argv[2] ?? 'dashboard.svg')
@@ -103,16 +98,33 @@ async function readPoints(
 }
 
 async function drawPanel(panel: Panel, values: Point[]): Promise<string> {
-  const { format, suffix = '' } = UNITS[panel.fieldConfig.defaults.unit] ?? { format: '~s' }
-  const { w, h } = panel.gridPos
-  if (panel.type === 'stat') {
-    const last = values.at(-1)?.value ?? Number.NaN
-    const text = Number.isNaN(last) ? 'no data' : last.toPrecision(3) + suffix
-    return `<text x="${(w * COLUMN_PX) / 2}" y="${(h * ROW_PX) / 2 + 20}" font-size="32" text-anchor="middle" fill="#287" ${FONT}>${text}</text>`
+  const [format, suffix] = UNITS[panel.fieldConfig.defaults.unit] ?? ['', '']
+  const label = `format(datum.value, '${format}') + '${suffix}'`
+  const svg = await render(
+    panel.type === 'stat' ? specOfStat(panel, values, label) : specOfGraph(panel, values, label),
+  )
+  return `<g transform="translate(0, ${HEAD_PX})">${svg}</g>`
+}
+
+function specOfStat({ gridPos: { w, h } }: Panel, values: Point[], label: string): TopLevelSpec {
+  return {
+    $schema: SCHEMA,
+    data: { values: values.slice(-1) },
+    transform: [{ calculate: label, as: 'text' }],
+    width: w * COLUMN_PX,
+    height: h * ROW_PX - HEAD_PX * 2,
+    padding: 0,
+    view: { stroke: null },
+    mark: { type: 'text', fontSize: 32, color: '#287' },
+    encoding: { text: { field: 'text' } },
   }
+}
+
+function specOfGraph(panel: Panel, values: Point[], label: string): TopLevelSpec {
+  const { w, h } = panel.gridPos
   const stacked = panel.fieldConfig.defaults.custom?.stacking.mode === 'normal'
-  const svg = await render({
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+  return {
+    $schema: SCHEMA,
     data: { values },
     width: w * COLUMN_PX - AXIS_PX,
     height: h * ROW_PX - HEAD_PX - LEGEND_PX - MARGIN_PX * 2,
@@ -126,7 +138,7 @@ async function drawPanel(panel: Panel, values: Point[]): Promise<string> {
         type: 'quantitative',
         title: null,
         stack: stacked ? 'zero' : null,
-        axis: { tickCount: 4, labelExpr: `format(datum.value, '${format}') + '${suffix}'` },
+        axis: { tickCount: 4, labelExpr: label },
       },
       color: {
         field: 'series',
@@ -141,8 +153,7 @@ async function drawPanel(panel: Panel, values: Point[]): Promise<string> {
         },
       },
     },
-  })
-  return `<g transform="translate(0, ${HEAD_PX})">${svg}</g>`
+  }
 }
 
 function render(spec: TopLevelSpec): Promise<string> {

@@ -311,7 +311,8 @@ export const SERVICE_METRICS: readonly Metric<ServiceSource>[] = [
     help: 'Listeners that ended and were replaced, by how they ended',
     type: 'counter',
     labels: ['reason'],
-    read: ({ replaced }) => [...replaced].map(([reason, count]) => [[reason], count]),
+    // Prometheus sees no increase in a counter that appears at 1: the end that is likeliest is there from the start.
+    read: ({ replaced }) => byName({ SIGKILL: 0, ...Object.fromEntries(replaced) }),
   },
   {
     name: 'taskapi_listener_scrape_stale',
