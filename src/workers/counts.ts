@@ -4,7 +4,7 @@ import { type Family, lastingOf, mergeParts, type Part } from '../stats/families
 /** Interval of the questions that keep little from being lost when a listener is killed. */
 const ASK_MS = 1000
 /** How long a reader of all counts waits for the listeners. One that does not answer is represented by its last answer. */
-const PATIENCE_MS = 500
+const PATIENCE_MS = 2000
 /** Questions without an answer at most: they wait in the memory of a listener that hangs. */
 const UNANSWERED_MAX = 3
 

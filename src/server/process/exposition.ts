@@ -1,7 +1,8 @@
 // Runs in the process that the user started, once somebody reads the metrics. Writes them in the forms that Prometheus reads.
 import Registry from '@prometheus-io/client/lib/registry.js'
 import type { Family, Series } from '../../stats/families.ts'
-import { METRICS, type Metric } from './metrics-table.ts'
+import type { Metric } from './metric.ts'
+import { METRICS } from './metrics-table.ts'
 
 const OPEN_METRICS = /application\/openmetrics-text/i
 

@@ -13,6 +13,8 @@ import type { Listener } from './listener.ts'
 import { readBounds, toMegabytes } from './memory.ts'
 import type { Running } from './running.ts'
 
+type Question = Extract<SupervisorMessage, { type: 'count' | 'inspect' }>
+
 /** From sysexits.h: the configuration is not usable. */
 const EX_CONFIG = 78
 /** npm passes a terminal's Ctrl-C on to a process that already has it: within this time, a second signal is an echo. */
@@ -91,9 +93,8 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
           stopOnce()
           break
         case 'count':
-          if (listener && message) {
-            report({ type: 'counted', round: message.round, families: listener.count() })
-          }
+        case 'inspect':
+          if (message) void answer(message, listener)
           break
         case 'others':
           listener?.reportOthers(message?.ready === true)
@@ -188,6 +189,21 @@ async function run(
     return exit(1)
   }
   if (abort.signal.aborted) await drain(running)
+}
+
+/** Reports what an operator has asked for. Never rejects. */
+async function answer(question: Question, listener: Listener | undefined): Promise<void> {
+  if (question.type === 'count') {
+    report({ type: 'counted', round: question.round, families: listener?.count() ?? [] })
+    return
+  }
+  try {
+    const { inspect } = await import('./inspection.ts')
+    await inspect(question.inspection)
+    report({ type: 'inspected' })
+  } catch (error) {
+    report({ type: 'inspected', reason: messageOf(error) })
+  }
 }
 
 function report(message: ListenerMessage): void {

@@ -1,9 +1,14 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
 import { mergeParts } from '../../stats/families.ts'
-import { type DatabaseState, LISTENER_ROLE, SILENCE_MS_MAX } from '../../workers/messages.ts'
+import {
+  type DatabaseState,
+  type Inspection,
+  LISTENER_ROLE,
+  SILENCE_MS_MAX,
+} from '../../workers/messages.ts'
 import { type Config, childEnvironment } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
-import type { Observed } from './admin.ts'
+import type { Observed } from './admin-pages.ts'
 import { compactHeap } from './heap.ts'
 import {
   describePlan,
@@ -68,13 +73,13 @@ export async function startService(config: Config, options: ServiceOptions): Pro
 
 /** Nothing when there is to be none. */
 async function openAdminPort(
-  { ADMIN_HOST: host, ADMIN_PORT: port }: Config,
+  { ADMIN_HOST: host, ADMIN_PORT: port, ADMIN_DEBUG: debug }: Config,
   listeners: Listeners,
   log: Logger,
 ): Promise<Running[]> {
   if (port === undefined) return []
   const { openAdmin } = await import('./admin.ts')
-  return [await openAdmin({ host, port }, listeners, log)]
+  return [await openAdmin(listeners, { host, port, debug, log })]
 }
 
 /**
@@ -112,7 +117,19 @@ async function startListeners(
       stale: new Map<string, boolean>(),
     })
   }
-  return { ...listener, readCounts, states: ['listening'], replaced: new Map() }
+  return {
+    ...listener,
+    readCounts,
+    inspect: inspectHere,
+    states: ['listening'],
+    replaced: new Map(),
+  }
+}
+
+async function inspectHere(listener: number, inspection: Inspection): Promise<void> {
+  if (listener !== 1) throw new Error('There is no such listener')
+  const { inspect } = await import('./inspection.ts')
+  return inspect(inspection)
 }
 
 async function superviseListeners(
