@@ -1,8 +1,8 @@
 // What the command `top` makes of two readings of a node's metrics.
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
-import { findQuantile, parseExposition, select } from '../../src/server/cli/exposition.ts'
 import { compareReadings, type Figures } from '../../src/server/cli/top-figures.ts'
+import { findQuantile, parseExposition, select } from '../../src/server/cli/top-reading.ts'
 import { renderScreen } from '../../src/server/cli/top-screen.ts'
 
 const BEFORE = `# HELP taskapi_build_info What runs

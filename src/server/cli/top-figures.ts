@@ -1,5 +1,5 @@
 // Runs in the process that the user started: the figures that the command `top` shows, from two readings of a node.
-import { findQuantile, findRates, type Labels, type Reading, select, sum } from './exposition.ts'
+import { findQuantile, findRates, type Labels, type Reading, select, sum } from './top-reading.ts'
 
 /** Of one listener, or of all. `null` where nothing was measured. Names and units are part of `--json`. */
 export interface ListenerFigures {

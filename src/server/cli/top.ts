@@ -3,8 +3,8 @@ import { get } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from '../config/config.ts'
-import { parseExposition, type Reading } from './exposition.ts'
 import { compareReadings, type Figures } from './top-figures.ts'
+import { parseExposition, type Reading } from './top-reading.ts'
 import { renderScreen } from './top-screen.ts'
 
 const INTERVAL_MS = 1000

@@ -1,4 +1,4 @@
-// Runs in the process that the user started: reads Prometheus' text format, as far as this service writes it, and says what
+// Runs in the process that the user started, for the command `top`: reads Prometheus' text format, as far as this service writes it, and says what
 // happened between two readings.
 
 export interface Sample {
