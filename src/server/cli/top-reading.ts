@@ -1,5 +1,5 @@
-// Runs in the process that the user started, for the command `top`: reads Prometheus' text format, as far as this service writes it, and says what
-// happened between two readings.
+// Runs in the process that the user started, for the command `top`: reads Prometheus' text format, as far as this service
+// writes it, and says what happened between two readings.
 
 export interface Sample {
   readonly name: string
