@@ -24,6 +24,7 @@ export type Priority = 'read' | 'write' | 'heavy'
 interface Call {
   readonly deadlineMs: number
   readonly ended: boolean
+  queuedMs: number
 }
 
 export interface LaneLimits {
@@ -88,7 +89,11 @@ export class Lane {
   /** Takes note of a batch that is being sent. */
   countSent(batch: readonly WaitingCall[]): void {
     this.batches.add(batch.length)
-    for (const { arrivedAtMs } of batch) this.waits.add((this.sentAtMs - arrivedAtMs) / 1000)
+    for (const call of batch) {
+      const waitMs = this.sentAtMs - call.arrivedAtMs
+      this.waits.add(waitMs / 1000)
+      call.countWait(waitMs)
+    }
   }
 
   /** Takes note of a statement that has ended. */
@@ -145,6 +150,11 @@ export class WaitingCall implements Waiting, BatchedCall {
 
   isOver(nowMs: number): boolean {
     return this.#call.ended || this.#call.deadlineMs <= nowMs
+  }
+
+  /** It is sent, after this wait. */
+  countWait(waitMs: number): void {
+    this.#call.queuedMs += waitMs
   }
 
   expire(): void {

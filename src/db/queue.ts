@@ -31,6 +31,8 @@ export interface Call {
   readonly deadlineMs: number
   /** True once nobody waits: the request was answered, or its client has gone. */
   readonly ended: boolean
+  /** How long its calls have waited here until they were sent, in milliseconds; the queue adds to it. */
+  queuedMs: number
 }
 
 /** A call of an account. */

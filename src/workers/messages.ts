@@ -22,6 +22,8 @@ export type SupervisorMessage =
   | { type: 'database'; state: DatabaseState }
   /** Whether all listeners but the receiver are ready, as far as they have reported. */
   | { type: 'others'; ready: boolean }
+  /** What it is to log from now on, as in `LOG_LEVEL`. */
+  | { type: 'log-level'; levels: string }
   /** Asks for what it has counted. */
   | { type: 'count'; round: number }
   | { type: 'inspect'; inspection: Inspection }

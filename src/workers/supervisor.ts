@@ -59,6 +59,8 @@ export class Supervisor {
   #rescueAtMs = Number.NEGATIVE_INFINITY
   #state: State = 'starting'
   #database: DatabaseState | undefined
+  /** Undefined as long as it is that of the settings. */
+  #logLevels: string | undefined
   #clean = true
 
   constructor(options: SupervisorOptions) {
@@ -115,6 +117,12 @@ export class Supervisor {
     this.#send({ type: 'database', state })
   }
 
+  /** Sets what every listener logs, and each that is started later. */
+  setLogLevels(levels: string): void {
+    this.#logLevels = levels
+    this.#send({ type: 'log-level', levels })
+  }
+
   /**
    * Drains every listener. True when all of them ended by themselves, with exit code 0, in time. First all refuse
    * connections, then all ask their clients to close: otherwise a client could reconnect to a listener that still
@@ -148,6 +156,7 @@ export class Supervisor {
     const migrated = this.#database === 'migrated'
     slot.start({ ...this.#options, arguments: migrated ? [...words, MIGRATED] : words })
     if (this.#database && !migrated) slot.send({ type: 'database', state: this.#database })
+    if (this.#logLevels) slot.send({ type: 'log-level', levels: this.#logLevels })
   }
 
   #send(message: SupervisorMessage): void {

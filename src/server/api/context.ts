@@ -8,11 +8,12 @@ import {
   type PasswordPoolOptions,
 } from '../../workers/passwords/pool.ts'
 import { type Ready, type Route, routesFor } from '../http/route.ts'
-import type { Logger } from '../observe/log.ts'
+import type { Logger, Loggers } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
 import { createLoginReports, type LoginReports } from './login-events.ts'
 import { createLoginLimits, type LoginLimits } from './login-limits.ts'
 import type { Readiness } from './readiness.ts'
+import { createTaskReports, type ReportTask } from './task-events.ts'
 import { createTokens, type TokenOptions, type Tokens } from './tokens.ts'
 
 const CLOSE_TIMEOUT_MS = 1000
@@ -30,6 +31,8 @@ export interface Context {
   readonly report: LoginReports['report']
   /** How often each of that has happened. */
   readonly loginCounts: LoginReports['counts']
+  /** Logs what happens to tasks, where that is asked for. */
+  readonly reportTask: ReportTask
   /** Lines of the log that would repeat. */
   readonly events: Sampling
   /** The OpenAPI document of the routes. */
@@ -41,6 +44,8 @@ export interface ContextOptions {
   passwords: Omit<PasswordPoolOptions, 'onError'>
   tokens: TokenOptions
   loginLimits: boolean
+  /** Whether changes of tasks are logged. */
+  taskEvents: boolean
 }
 
 /** A part of the API: its routes, and the operations that they need. */
@@ -54,18 +59,19 @@ export const defineRoute = routesFor<Context>()
 
 export function createContext(
   options: ContextOptions,
-  parts: Pick<Context, 'log' | 'readiness' | 'document' | 'database'>,
+  parts: Pick<Context, 'readiness' | 'document' | 'database'> & { log: Loggers },
 ): Context {
-  const { log } = parts
+  const log = parts.log.api
   const queue = new Queue(parts.database, options.queue)
   const events = new Sampling()
   const { report, counts: loginCounts } = createLoginReports(log, events)
   return {
     ...parts,
+    log,
     queue,
     passwords: createPasswordPool({
       ...options.passwords,
-      onError: (err) => log.error({ err }, 'Password pool failed'),
+      onError: (err) => parts.log.workers.error({ err }, 'Password pool failed'),
     }),
     tokens: createTokens(options.tokens),
     limits: createLoginLimits({
@@ -79,6 +85,7 @@ export function createContext(
     }),
     report,
     loginCounts,
+    reportTask: options.taskEvents ? createTaskReports(parts.log.events) : () => undefined,
     events,
   }
 }

@@ -49,6 +49,7 @@ export class Exchange implements Call, Unanswered {
   lines = ''
   /** True once it has been answered or aborted. */
   ended = false
+  queuedMs = 0
   /** The request of uWebSockets.js, which is valid until the first step that waits. */
   request: HttpRequest | undefined
   bodyBytes = 0
@@ -221,7 +222,7 @@ export class Exchange implements Call, Unanswered {
     this.#response.onAborted(() => {
       if (this.#end()) {
         this.tally.countAborted(this.head.method)
-        logRequest(this, 'aborted by the client')
+        logRequest(this, undefined)
       } else this.#remainder?.leave()
     })
   }

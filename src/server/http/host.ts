@@ -36,8 +36,17 @@ const COMPRESSION_BYTES_MAX = 16 * 1024 * 1024
  */
 const BODYLESS_RUN = 1024
 
+/** Which requests have a line. */
+export interface RequestLog {
+  log: Logger
+  /** Served ones that took at least this long; all that failed have one. */
+  slowMs: number
+}
+
 export interface HostOptions {
   log: Logger
+  /** `undefined` when no request has a line. */
+  requestLog: RequestLog | undefined
   lifecycle: Lifecycle
   allowedOrigins: AllowedOrigins
   /** The value of `Access-Control-Allow-Headers`. */
@@ -73,7 +82,6 @@ export interface Parting extends Member<Parting> {
 
 export class Host {
   readonly options: HostOptions
-  readonly logsRequests: boolean
   /** A client that sends more of a body that nobody takes loses its connection, even if it does not see its answer. */
   readonly dropBytesMax: number
   /** Requests without an answer. */
@@ -109,7 +117,6 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.options = options
-    this.logsRequests = options.log.isLevelEnabled('debug')
     const part = options.memoryBytes / BUFFER_PART
     const held = Math.max(Math.min(HELD_BYTES_MAX, part), options.bodyBytesMax)
     this.heldBytes = new Shares({

@@ -26,6 +26,8 @@ export interface Asked {
   /** The `Accept` header. */
   readonly accept: string
   readonly query: URLSearchParams
+  /** The body. */
+  readonly readText: () => Promise<string>
 }
 
 export interface Answer {
@@ -39,17 +41,36 @@ export interface Answer {
 
 export type Page = (asked: Asked) => Promise<Answer>
 
+/** What a path answers, by method; `HEAD` is a `GET`. */
+export type Methods = Readonly<Record<string, Page>>
+
+/** Returns what is wrong with the levels, and then changes nothing. */
+export type SetLevels = (levels: string) => string | undefined
+
 export function plain(status: number, text: string): Answer {
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `${text}\n` }
 }
 
-export function operatorPages(observed: Observed): [path: string, page: Page][] {
+export function operatorPages(
+  observed: Observed,
+  setLevels: SetLevels,
+): [path: string, methods: Methods][] {
   return [
-    ['/livez', () => Promise.resolve(plain(200, 'ok'))],
-    ['/readyz', () => showReadiness(observed)],
-    ['/metrics', async ({ accept }) => showMetrics(await readAll(observed), accept)],
-    ['/metrics/listeners', async ({ accept }) => showMetrics(await readEach(observed), accept)],
+    ['/livez', { GET: () => Promise.resolve(plain(200, 'ok')) }],
+    ['/readyz', { GET: () => showReadiness(observed) }],
+    ['/metrics', { GET: async ({ accept }) => showMetrics(await readAll(observed), accept) }],
+    [
+      '/metrics/listeners',
+      { GET: async ({ accept }) => showMetrics(await readEach(observed), accept) },
+    ],
+    ['/log-level', { PUT: (asked) => changeLevels(setLevels, asked) }],
   ]
+}
+
+async function changeLevels(setLevels: SetLevels, { readText }: Asked): Promise<Answer> {
+  const levels = (await readText()).trim()
+  const problem = setLevels(levels)
+  return problem === undefined ? plain(200, levels) : plain(400, problem)
 }
 
 async function showReadiness(observed: Observed): Promise<Answer> {

@@ -5,7 +5,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import type { Logger } from '../observe/log.ts'
-import { type Answer, type Observed, operatorPages, type Page, plain } from './admin-pages.ts'
+import {
+  type Answer,
+  type Methods,
+  type Observed,
+  operatorPages,
+  plain,
+  type SetLevels,
+} from './admin-pages.ts'
 import type { Running } from './running.ts'
 
 /** A few probes and scrapers; more is a mistake, and must not cost the service. */
@@ -14,6 +21,8 @@ const CONNECTIONS_MAX = 32
 const HEAD_TIMEOUT_MS = 5000
 /** A client that does not read for so long loses its connection. More than the longest profile. */
 const IDLE_TIMEOUT_MS = 120_000
+/** Of the body of a request: longer than any list of levels. */
+const BODY_LENGTH_MAX = 1000
 
 /** Why it cannot listen there, and what helps, by the code of the error. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -29,16 +38,18 @@ export interface AdminOptions {
   /** Whether operators may look into listeners. */
   debug: boolean
   log: Logger
+  /** Sets what all processes log. */
+  setLevels: SetLevels
 }
 
-type Pages = ReadonlyMap<string, Page>
+type Pages = ReadonlyMap<string, Methods>
 
 /** Resolves when the port can be asked. It can until the service has drained. */
 export async function openAdmin(observed: Observed, options: AdminOptions): Promise<Running> {
-  const pages = new Map(operatorPages(observed))
+  const pages = new Map(operatorPages(observed, options.setLevels))
   if (options.debug) {
     const { debugPages } = await import('./debug-pages.ts')
-    for (const [path, page] of debugPages(observed)) pages.set(path, page)
+    for (const [path, methods] of debugPages(observed)) pages.set(path, methods)
   }
   const server = createServer((request, response) => {
     void serve(pages, request, response, options.log)
@@ -93,15 +104,35 @@ async function serve(
   }
 }
 
-async function answerTo(pages: Pages, { method, url, headers }: IncomingMessage): Promise<Answer> {
-  const [path = '', query] = (url ?? '').split('?', 2)
-  const page = pages.get(path)
-  if (!page) return plain(404, `Not found; there is ${[...pages.keys()].join(', ')}`)
-  if (method === 'GET' || method === 'HEAD') {
-    return page({ accept: headers.accept ?? '', query: new URLSearchParams(query) })
+async function answerTo(pages: Pages, request: IncomingMessage): Promise<Answer> {
+  const { url = '', method = '', headers } = request
+  const [path = '', query] = url.split('?', 2)
+  const methods = pages.get(path)
+  if (!methods) return plain(404, `Not found; there is ${[...pages.keys()].join(', ')}`)
+  const page = methods[method === 'HEAD' ? 'GET' : method]
+  if (!page) return refuseMethod(methods)
+  const accept = headers.accept ?? ''
+  return page({
+    accept,
+    query: new URLSearchParams(query),
+    readText: () => readText(request),
+  })
+}
+
+function refuseMethod(methods: Methods): Answer {
+  const [method = ''] = Object.keys(methods)
+  const { headers, ...refusal } = plain(405, `Use ${method}`)
+  const allow = method === 'GET' ? 'GET, HEAD' : method
+  return { ...refusal, headers: { ...headers, allow, connection: 'close' } }
+}
+
+/** What is too long is cut off. */
+async function readText(request: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const piece of request.setEncoding('utf8')) {
+    if (text.length < BODY_LENGTH_MAX) text += String(piece)
   }
-  const refusal = plain(405, 'Use GET')
-  return { ...refusal, headers: { ...refusal.headers, allow: 'GET, HEAD', connection: 'close' } }
+  return text.slice(0, BODY_LENGTH_MAX)
 }
 
 async function send(

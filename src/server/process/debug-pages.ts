@@ -3,15 +3,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Inspection } from '../../workers/messages.ts'
-import { type Answer, type Observed, type Page, plain } from './admin-pages.ts'
+import { type Answer, type Methods, type Observed, plain } from './admin-pages.ts'
 
 const PROFILE_SECONDS = '10'
 const PROFILE_SECONDS_MAX = 60
 
-export function debugPages(observed: Observed): [path: string, page: Page][] {
+export function debugPages(observed: Observed): [path: string, methods: Methods][] {
   return [
-    ['/debug/heap', ({ query }) => showHeap(observed, query)],
-    ['/debug/profile', ({ query }) => showProfile(observed, query)],
+    ['/debug/heap', { GET: ({ query }) => showHeap(observed, query) }],
+    ['/debug/profile', { GET: ({ query }) => showProfile(observed, query) }],
   ]
 }
 

@@ -17,13 +17,13 @@ import {
   countConnections,
 } from '../http/connections.ts'
 import { allowedHeadersValue } from '../http/headers.ts'
-import { Host } from '../http/host.ts'
+import { Host, type RequestLog } from '../http/host.ts'
 import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
 import { RateLimit } from '../http/rate-limit.ts'
 import { Ready } from '../http/route.ts'
 import { loadUws, type Uws, versionOf } from '../http/uws.ts'
-import type { Logger } from '../observe/log.ts'
+import type { Logger, Loggers } from '../observe/log.ts'
 import { VERSION } from '../root.ts'
 import { openDatabase } from './database.ts'
 import { drainListener, refuseConnections } from './drain.ts'
@@ -76,7 +76,7 @@ interface ListenerOptions {
 /** Resolves when the listener accepts connections. It is ready once the database is migrated and can be reached. */
 export async function startListener(
   config: Config,
-  log: Logger,
+  log: Loggers,
   { migrated, onReadiness, linesDropped }: ListenerOptions,
 ): Promise<Listener> {
   collectAlone()
@@ -84,14 +84,18 @@ export async function startListener(
   const { DATABASE_URL, JWT_SECRET: secret } = config
   if (!DATABASE_URL || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
   const lifecycle = new Lifecycle()
-  const database = openDatabase(config, DATABASE_URL.address, log, lifecycle)
+  const database = openDatabase(config, DATABASE_URL.address, log.db, lifecycle)
   const readiness = new Readiness({ lifecycle, database, onChange: onReadiness })
   const parts = { log, readiness, document: keptDocument(), database }
   const context = createContext(contextOptions(config, secret), parts)
-  const host = createHost(config, lifecycle, context)
-  const memory = watchMemory(host, log)
+  const host = createHost(config, lifecycle, log, context)
+  const memory = watchMemory(host, log.process)
   const app = uws.App()
-  const connections = countConnections(app, connectionRules(config, host.options.clients, log), log)
+  const connections = countConnections(
+    app,
+    connectionRules(config, host.options.clients, log.http),
+    log.http,
+  )
   installRoutes(app, host, routes, context)
   const count = await countsOf(config, uws, { host, context, connections, linesDropped })
   const usable = Promise.withResolvers<void>()
@@ -104,7 +108,8 @@ export async function startListener(
   }
   if (migrated) await open()
   const socket = await listen(app, config)
-  const resources = { config, uws, app, socket, lifecycle, context, host, connections, memory }
+  const http = { uws, app, socket, host, connections }
+  const resources = { config, log: log.process, lifecycle, context, memory, ...http }
   let refused: Promise<void> | undefined
   const refuse = () => {
     refused ??= refuseConnections(resources)
@@ -161,6 +166,7 @@ function contextOptions(config: Config, secret: Secret): ContextOptions {
       lifetimeHours: config.JWT_EXPIRATION_HOURS,
     },
     loginLimits: config.LOGIN_LIMITS,
+    taskEvents: config.LOG_EVENTS,
   }
 }
 
@@ -180,9 +186,15 @@ function connectionLimit(config: Config): ConnectionLimit {
   return { connections, otherDescriptors }
 }
 
-function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }: Context): Host {
+function createHost(
+  config: Config,
+  lifecycle: Lifecycle,
+  log: Loggers,
+  { tokens, queue }: Context,
+): Host {
   return new Host({
-    log,
+    log: log.http,
+    requestLog: requestLogOf(config, log.requests),
     lifecycle,
     allowedOrigins: config.CORS_ORIGINS,
     allowedHeaders: allowedHeadersValue(config.CORS_ORIGINS, config.CORS_HEADERS),
@@ -196,6 +208,14 @@ function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }
     isOverloaded: (priority) => queue.isOverloaded(priority),
     translate: toProblem,
   })
+}
+
+function requestLogOf(
+  { LOG_REQUESTS: which, LOG_SLOW_MS: slow }: Config,
+  log: Logger,
+): RequestLog | undefined {
+  if (which === 'off') return undefined
+  return { log, slowMs: { errors: Number.POSITIVE_INFINITY, slow, all: 0 }[which] }
 }
 
 /** The part of this listener. */

@@ -7,9 +7,10 @@ import {
   SILENCE_MS_MAX,
 } from '../../workers/messages.ts'
 import { type Config, childEnvironment } from '../config/config.ts'
-import type { Logger } from '../observe/log.ts'
+import type { Log, Logger } from '../observe/log.ts'
 import type { Observed } from './admin-pages.ts'
 import { compactHeap } from './heap.ts'
+import { setLevels } from './log-level.ts'
 import {
   describePlan,
   listenerFlags,
@@ -24,9 +25,7 @@ import { type Running, together } from './running.ts'
 export interface ServiceOptions {
   /** Module that a listener process runs. */
   entry: string
-  log: Logger
-  /** Log lines of this process that were dropped since the start. */
-  linesDropped: () => number
+  log: Log
   signal: AbortSignal
 }
 
@@ -35,6 +34,8 @@ interface Listeners extends Running, Observed {
   /** Resolves once each has tried to open its connections: it is ready, or its log says why it is not. */
   readonly usable: Promise<void>
   reportDatabase(state: DatabaseState): void
+  /** Sets what they log in processes of their own. */
+  setLogLevels(levels: string): void
 }
 
 /**
@@ -51,7 +52,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     const settings = { ...config, ...place }
     if (config.DATABASE_URL === undefined) {
       const { startLocalDatabase } = await import('./local-database.ts')
-      const local = await startLocalDatabase(config, log, signal)
+      const local = await startLocalDatabase(config, log.loggers.db, signal)
       started.push(local)
       Object.assign(settings, local.settings)
     }
@@ -60,7 +61,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     signal.throwIfAborted()
     started.push(...(await openAdminPort(config, listeners, log)))
     await openService(settings, listeners, options)
-    if (!signal.aborted) await announce(config, place, plan, log)
+    if (!signal.aborted) await announce(config, place, plan, log.loggers.process)
     if (config.LISTENERS > 1) compactHeap()
     return together([...started, listeners])
   } catch (error) {
@@ -75,11 +76,19 @@ export async function startService(config: Config, options: ServiceOptions): Pro
 async function openAdminPort(
   { ADMIN_HOST: host, ADMIN_PORT: port, ADMIN_DEBUG: debug }: Config,
   listeners: Listeners,
-  log: Logger,
+  log: Log,
 ): Promise<Running[]> {
   if (port === undefined) return []
   const { openAdmin } = await import('./admin.ts')
-  return [await openAdmin(listeners, { host, port, debug, log })]
+  const changeLevels = (levels: string) => {
+    const problem = setLevels(log, levels)
+    if (problem !== undefined) return problem
+    listeners.setLogLevels(levels)
+    log.loggers.process.warn({ levels }, 'Log levels were changed')
+    return undefined
+  }
+  const options = { host, port, debug, log: log.loggers.process, setLevels: changeLevels }
+  return [await openAdmin(listeners, options)]
 }
 
 /**
@@ -93,7 +102,7 @@ async function openService(
 ): Promise<void> {
   const { bringUpToDate } = await import('./migrations.ts')
   const onState = (state: DatabaseState) => listeners.reportDatabase(state)
-  await bringUpToDate(config, { log, signal, onState })
+  await bringUpToDate(config, { log: log.loggers.db, signal, onState })
   // From here on requests are served, so a stop drains.
   const stopped = new Promise((resolve) => signal.addEventListener('abort', resolve))
   await Promise.race([listeners.usable, stopped])
@@ -107,8 +116,8 @@ async function startListeners(
 ): Promise<Listeners> {
   if (config.LISTENERS > 1) return superviseListeners(config, plan, options)
   const { startListener } = await import('./listener.ts')
-  const { linesDropped } = options
-  const listener = await startListener(config, options.log, { migrated: false, linesDropped })
+  const { loggers, dropped: linesDropped } = options.log
+  const listener = await startListener(config, loggers, { migrated: false, linesDropped })
   const readCounts = () => {
     const parts = [{ process: '1', families: listener.count() }]
     return Promise.resolve({
@@ -120,6 +129,7 @@ async function startListeners(
   return {
     ...listener,
     readCounts,
+    setLogLevels: () => undefined,
     inspect: inspectHere,
     states: ['listening'],
     replaced: new Map(),
@@ -160,9 +170,10 @@ async function superviseListeners(
     drainDelayMs: config.DRAIN_DELAY_MS,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
     keepsCounts: config.ADMIN_PORT !== undefined,
-    onReplaced: (event) => log.error(event, 'Listener died, starting another'),
-    onSilent: (event) => log.error(event, 'Listener does not respond, killing it'),
-    onUnexpected: (event) => log.warn(event, 'Listener sent an unknown message, ignoring it'),
+    onReplaced: (event) => log.loggers.workers.error(event, 'Listener died, starting another'),
+    onSilent: (event) => log.loggers.workers.error(event, 'Listener does not respond, killing it'),
+    onUnexpected: (event) =>
+      log.loggers.workers.warn(event, 'Listener sent an unknown message, ignoring it'),
   })
   const stop = () => void supervisor.drain()
   signal.addEventListener('abort', stop)
