@@ -11,6 +11,7 @@ import { applyMigrations, printMigrationStatus } from './migrate.ts'
 import { printDocument } from './openapi.ts'
 import { restore } from './restore.ts'
 import { seed } from './seed.ts'
+import { showTop } from './top.ts'
 
 /** Of 32 bits. */
 const WHOLE_NUMBER_MAX = 2 ** 32 - 1
@@ -46,6 +47,13 @@ function addServiceCommands(program: Command, { serve, entry }: CliOptions): voi
     .description('ask the running service for /health, and exit with 0 when it answers 200')
     .option('--ready', 'ask for /ready instead', false)
     .action(checkHealth)
+  program
+    .command('top')
+    .description('show each second what a running service does, in total and per listener')
+    .option('--url <url>', 'its admin port, such as http://127.0.0.1:9101; by default ADMIN_PORT')
+    .option('--once', 'one second, then the end', false)
+    .option('--json', 'print an object each second, for scripts', false)
+    .action(showTop)
   program
     .command('config')
     .description('print every setting in force and where it comes from; secrets are withheld')
