@@ -1,7 +1,7 @@
 // Runs in the process that the user started. Finds the place where the service listens, and makes sure that nobody else does.
 import { createHash } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
-import { lstat, realpath, rm } from 'node:fs/promises'
+import { access, constants, lstat, realpath, rm } from 'node:fs/promises'
 import { connect, isIP } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import type { Config } from '../config/config.ts'
@@ -21,6 +21,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name cannot be looked up now; set SERVER_HOST to an address',
 }
 
+const SOCKET_HELD = 'another program, or another copy of taskapi, listens there'
+
 /** Takes the place for the life of this process: an address instead of a name, and a port instead of 0. */
 export async function takePlace({ SERVER_HOST: host, SERVER_PORT: port }: Place): Promise<Place> {
   if (isSocketPath(host)) {
@@ -36,6 +38,29 @@ export async function takePlace({ SERVER_HOST: host, SERVER_PORT: port }: Place)
   } catch (error) {
     throw refusal(nameOf(host, port), REASONS[codeOf(error)] ?? String(error), error)
   }
+}
+
+/** Rejects when the service could not listen there now. Takes nothing, and removes nothing. */
+export async function checkPlace({ SERVER_HOST: host, SERVER_PORT: port }: Place): Promise<void> {
+  if (isSocketPath(host)) {
+    await checkSocket(host).catch((error: unknown) => {
+      throw refusal(host, messageOf(error), error)
+    })
+    return
+  }
+  try {
+    await probePort(await findAddress(host), port, 0)
+  } catch (error) {
+    throw refusal(nameOf(host, port), REASONS[codeOf(error)] ?? String(error), error)
+  }
+}
+
+async function checkSocket(path: string): Promise<void> {
+  if (!(await isFreeForSocket(path))) throw new Error(SOCKET_HELD)
+  const folder = dirname(path)
+  await access(folder, constants.W_OK).catch(() => {
+    throw new Error(`"${folder}" is not a folder that this user may write`)
+  })
 }
 
 /** How clients on this machine reach it: a URL, or `unix:` and the path of the socket. */
@@ -62,17 +87,21 @@ async function takeSocket(path: string): Promise<void> {
     await removeStale(path)
     await probeSocket(path)
   } catch (error) {
-    const holder = 'another program, or another copy of taskapi, listens there'
-    throw refusal(path, isTaken(error) ? holder : String(error), error)
+    throw refusal(path, isTaken(error) ? SOCKET_HELD : String(error), error)
   }
 }
 
 /** Removes a socket that a killed process has left. uWebSockets.js would replace whatever file has that name. */
 async function removeStale(path: string): Promise<void> {
+  if (await isFreeForSocket(path)) await rm(path, { force: true })
+}
+
+/** True when there is nothing, or what a killed process has left. Rejects when there is a file that is not a socket. */
+async function isFreeForSocket(path: string): Promise<boolean> {
   const file = await lstat(path).catch(() => undefined)
-  if (!file) return
+  if (!file) return true
   if (!file.isSocket()) throw new Error('there is a file of that name that is not a socket')
-  if (await isDead(path)) await rm(path, { force: true })
+  return isDead(path)
 }
 
 /** True only when the kernel says that nobody listens on the socket. */
@@ -88,6 +117,10 @@ function isDead(path: string): Promise<boolean> {
 
 function refusal(where: string, reason: string, cause: unknown): Error {
   return new Error(`Cannot listen on ${where}: ${reason}`, { cause })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function codeOf(error: unknown): string {
