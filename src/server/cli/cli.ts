@@ -26,6 +26,7 @@ export async function runCli(options: CliOptions): Promise<void> {
     .configureHelp({ helpWidth: HELP_COLUMNS })
     .addHelpText('after', `\n${renderHelp()}`)
   addServiceCommands(program, options)
+  addExaminations(program)
   addDatabaseCommands(program)
   addDocumentCommands(program)
   await program.parseAsync()
@@ -47,6 +48,17 @@ function addServiceCommands(program: Command, { serve, entry }: CliOptions): voi
     .description('print every setting in force and where it comes from; secrets are withheld')
     .option('--json', 'print an object for scripts', false)
     .action(printConfig)
+}
+
+function addExaminations(program: Command): void {
+  program
+    .command('doctor')
+    .description('check the machine, the settings and the database, and say what to do about them')
+    .option('--json', 'print an object for scripts', false)
+    .action(async (options: { json: boolean }) => {
+      const { examine } = await import('./doctor.ts')
+      await examine(options)
+    })
 }
 
 function addDatabaseCommands(program: Command): void {

@@ -1,0 +1,26 @@
+// Runs in the command `doctor`. Whether Node and this machine can run the service.
+import { describePlatform, findUws, readUwsVersion } from '../../http/uws.ts'
+import { NODE_NEEDED } from '../../root.ts'
+import { type Check, type Found, fail, ok } from './check.ts'
+
+export const platformChecks: readonly Check[] = [
+  { name: 'Node', run: checkNode },
+  { name: 'uWebSockets.js', run: checkUws },
+]
+
+function checkNode(): Found {
+  const platform = describePlatform()
+  if (process.platform === 'win32') {
+    return fail(platform, 'Windows is not supported: use Linux, or the container')
+  }
+  const needed = NODE_NEEDED.replace(/[^\d.]/g, '')
+  if (process.versions.node.localeCompare(needed, 'en', { numeric: true }) >= 0) return ok(platform)
+  return fail(`${platform}; needed is Node ${needed} or newer`, 'run it with Node 22, 24 or 26')
+}
+
+function checkUws(): Found {
+  const loaded = findUws()
+  const version = readUwsVersion(loaded)
+  if (loaded.failures.length === 0) return ok(version)
+  return ok(`${version}, for older systems, because ${loaded.failures.join('; ')}`)
+}
