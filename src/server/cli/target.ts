@@ -35,7 +35,8 @@ async function withLocalDatabase(config: Config, work: Work): Promise<void> {
   }
 }
 
-function describe(error: unknown): string {
+/** In words, without what PostgreSQL quotes of user data. */
+export function describe(error: unknown): string {
   const described = describeError(error)?.message
   if (typeof described === 'string') return described
   return error instanceof Error ? error.message : String(error)

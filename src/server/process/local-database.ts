@@ -23,7 +23,8 @@ import { claim, isTaken } from './claims.ts'
 import type { Running } from './running.ts'
 
 const DATABASE_NAME = 'taskapi'
-const SECRET_FILE = 'jwt-secret'
+/** In `DATA_DIR`. */
+export const SECRET_FILE = 'jwt-secret'
 const SECRET_BYTES = 48
 
 export interface LocalDatabase extends Running {

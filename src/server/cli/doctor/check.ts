@@ -1,5 +1,5 @@
 // Runs in the command `doctor`. A check, what it finds, and how all of them are run.
-import { describeError } from '../../../db/failures.ts'
+import { describe } from '../target.ts'
 
 const CHECK_MS_MAX = 5000
 
@@ -62,13 +62,6 @@ async function runInTime(run: Check['run']): Promise<Found | readonly Found[]> {
 function explain(error: unknown): Found {
   const [found = '', fix] = describe(error).split('; fix: ')
   return fix === undefined ? { level: 'problem', found } : { level: 'problem', found, fix }
-}
-
-/** In words, without what PostgreSQL quotes of user data. */
-export function describe(error: unknown): string {
-  const described = describeError(error)?.message
-  if (typeof described === 'string') return described
-  return error instanceof Error ? error.message : String(error)
 }
 
 export function ok(found: string): Found {

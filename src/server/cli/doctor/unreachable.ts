@@ -1,5 +1,6 @@
 // Runs in the command `doctor`. Why a database cannot be reached, in words.
-import { describe, type Found, fail } from './check.ts'
+import { describe } from '../target.ts'
+import { type Found, fail } from './check.ts'
 
 const START = 'start PostgreSQL, or correct the host and the port in DATABASE_URL'
 const NAME = 'correct the host in DATABASE_URL, or the name service of this machine'
