@@ -1,6 +1,6 @@
 // The command `doctor`, on what is well and on what is broken.
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -108,6 +108,26 @@ test('for people, every check has a mark and every fix a line', async () => {
   expect(stdout).toMatch(/^ +fix: start PostgreSQL/m)
   expect(stdout).not.toMatch(/^ +at /m)
   expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100)
+})
+
+test('docs/operating.md shows what it prints', async () => {
+  const page = await readFile('docs/operating.md', 'utf8')
+  const [, line = '', transcript = ''] =
+    /```console\n\$ ([^\n]*) taskapi doctor\n([^]*?)```/.exec(page) ?? []
+  const env = Object.fromEntries(line.split(' ').map((word) => word.split(/=(.*)/s).slice(0, 2)))
+  const command = await runMain({ ...env, SERVER_PORT: '0' }, ['doctor'])
+  const printed = command.child.stdout ? await text(command.child.stdout) : ''
+  await command.exited
+  // What is found of the machine differs, but not what is looked at, and not what is wrong with the command.
+  const parts = (output: string) =>
+    output
+      .replace(/^\d+ problems, .*\n/m, '')
+      .split(/^(?=[✓!✗-] )/m)
+      .map((part) => (/^. (settings|database)/.test(part) ? part : part.split('  ')[0]?.slice(2)))
+      .filter((part) => !part?.startsWith('✓'))
+  expect(parts(transcript)).toEqual(parts(printed))
+  expect(transcript).toContain('\n2 problems, ')
+  expect(command.stderr()).toMatch(/^2 problems, /)
 })
 
 describe('a database that cannot be reached', () => {

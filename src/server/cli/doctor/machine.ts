@@ -9,6 +9,7 @@ import { countCpus, readCpuQuota } from '../../config/cpus.ts'
 import { possibleConnections } from '../../http/connections.ts'
 import { connectionLimit } from '../../process/connection-limit.ts'
 import { planMemory, readBounds, toMegabytes } from '../../process/memory.ts'
+import { countOf } from '../count.ts'
 import { type Check, type Found, fail, ok, warn } from './check.ts'
 import { checkPort } from './port.ts'
 
@@ -40,7 +41,7 @@ function checkDescriptors(config: Config): Found {
 
 export function judgeCpus(listeners: number, cpus: number, quota: number): Found {
   const limited = Number.isFinite(quota) ? ` (a quota of ${quota.toFixed(1)})` : ''
-  const found = `${cpus} for ${listeners} listeners${limited}`
+  const found = `${cpus} for ${countOf(listeners, 'listeners')}${limited}`
   if (listeners <= cpus) return ok(found)
   return warn(`${found}: they take turns`, `set LISTENERS to ${cpus}, or leave it out`)
 }

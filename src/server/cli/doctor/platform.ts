@@ -3,6 +3,9 @@ import { describePlatform, findUws, readUwsVersion } from '../../http/uws.ts'
 import { NODE_NEEDED } from '../../root.ts'
 import { type Check, type Found, fail, ok } from './check.ts'
 
+/** As the loader of Linux says it. */
+const MISSING_GLIBC = /version `(GLIBC_[\d.]+)' not found/
+
 export const platformChecks: readonly Check[] = [
   { name: 'Node', run: checkNode },
   { name: 'uWebSockets.js', run: checkUws },
@@ -22,5 +25,7 @@ function checkUws(): Found {
   const loaded = findUws()
   const version = readUwsVersion(loaded)
   if (loaded.failures.length === 0) return ok(version)
-  return ok(`${version}, for older systems, because ${loaded.failures.join('; ')}`)
+  const text = loaded.failures.join('; ')
+  const [, glibc] = MISSING_GLIBC.exec(text) ?? []
+  return ok(`${version}; the newer one does not load: ${glibc ? `it needs ${glibc}` : text}`)
 }
