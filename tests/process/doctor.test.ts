@@ -8,13 +8,14 @@ import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventually } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { examine, print, type Report } from '../support/doctor.ts'
 import {
   hasPgBouncer,
   type PgBouncer,
   type PoolMode,
   startPgBouncer,
 } from '../support/pgbouncer.ts'
-import { JWT_SECRET, MAIN, runMain, startService } from '../support/service.ts'
+import { JWT_SECRET, runMain, startService } from '../support/service.ts'
 import {
   hasSystemPostgres,
   type Standby,
@@ -27,22 +28,6 @@ const SECRET = 'secretword'
 /** No check needs more, and they run at the same time. */
 const PATIENCE_MS = 60_000
 
-interface Finding {
-  check: string
-  level: 'ok' | 'warning' | 'problem' | 'skipped'
-  found: string
-  fix?: string
-}
-
-interface Report {
-  code: number | null
-  findings: Finding[]
-  /** All that was printed. */
-  output: string
-  /** The first finding of this name. */
-  of: (check: string) => Finding | undefined
-}
-
 let database: TestDatabase
 
 beforeEach(async () => {
@@ -50,22 +35,6 @@ beforeEach(async () => {
 })
 
 afterEach(() => database.drop())
-
-async function print(env: Record<string, string>, words: string[] = [], preparation = '') {
-  const settings = { JWT_SECRET, SERVER_HOST: '127.0.0.1', SERVER_PORT: '0', LISTENERS: '1' }
-  const command = await runMain({ ...settings, ...env }, ['doctor', ...words], MAIN, preparation)
-  const stdout = command.child.stdout ? await text(command.child.stdout) : ''
-  const { code } = await command.exited
-  return { code, stdout, stderr: command.stderr() }
-}
-
-async function examine(env: Record<string, string>, preparation = ''): Promise<Report> {
-  const { code, stdout, stderr } = await print(env, ['--json'], preparation)
-  const { ok, findings }: { ok: boolean; findings: Finding[] } = JSON.parse(stdout)
-  expect(code).toBe(ok ? 0 : 1)
-  const of = (check: string) => findings.find((each) => each.check === check)
-  return { code, findings, output: stdout + stderr, of }
-}
 
 /** The levels of the checks that do not depend on the database. */
 function expectOthers({ of }: Report): void {

@@ -1,7 +1,7 @@
 // What the command `doctor` makes of what it has found, where no test can have it for real.
 import { expect, test } from 'vitest'
 import type { Migration } from '../../src/db/migration-files.ts'
-import { judgeMigrations, judgeVersion } from '../../src/server/cli/doctor/fitness.ts'
+import { judgeMigrations, judgeTls, judgeVersion } from '../../src/server/cli/doctor/fitness.ts'
 import { judgeCpus } from '../../src/server/cli/doctor/machine.ts'
 import { explainUnreachable } from '../../src/server/cli/doctor/unreachable.ts'
 
@@ -21,6 +21,19 @@ test.each([
 ])('%i listeners on %i CPUs with a quota of %d', (listeners, cpus, quota, level, found) => {
   expect(judgeCpus(listeners, cpus, quota)).toMatchObject({ level, found })
 })
+
+test.each([
+  ['TLSv1.3', 'verify-full', false, 'ok'],
+  ['TLSv1.3', 'verify-ca', false, 'ok'],
+  ['TLSv1.3', 'require', false, 'warning'],
+  [undefined, 'prefer', false, 'warning'],
+  [undefined, 'prefer', true, 'ok'],
+] as const)(
+  '%s with sslmode=%s, on this machine: %s, is judged',
+  (version, mode, isLocal, level) => {
+    expect(judgeTls(version, mode, isLocal).level).toBe(level)
+  },
+)
 
 test('what is pending is a problem for a role that may not migrate', () => {
   const migrations: Migration[] = [

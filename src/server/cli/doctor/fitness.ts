@@ -1,5 +1,5 @@
 // Runs in the command `doctor`. What is checked of a database that answers.
-import type { Address } from '../../../db/address.ts'
+import type { Address, TlsMode } from '../../../db/address.ts'
 import { quoteName } from '../../../db/backup/tables.ts'
 import { readMigrations } from '../../../db/migrate.ts'
 import type { Migration, MigrationState } from '../../../db/migration-files.ts'
@@ -33,7 +33,8 @@ interface Subject {
 
 export const FITNESS: Readonly<Record<string, (subject: Subject) => Promise<Found>>> = {
   version: async ({ session }) => judgeVersion(await readServer(session)),
-  TLS: checkTls,
+  TLS: async ({ address, config, session }) =>
+    judgeTls(session.tlsVersion, address.tls.mode, config.DATABASE_URL?.isLocal ?? true),
   pooler: checkPooler,
   rights: checkRights,
   encoding: checkEncoding,
@@ -50,15 +51,14 @@ export function judgeVersion({ version, major, isStandby }: Server): Found {
   return ok(found)
 }
 
-async function checkTls({ address, config, session }: Subject): Promise<Found> {
-  const { tlsVersion } = session
-  const { mode } = address.tls
+/** @param tlsVersion absent without TLS */
+export function judgeTls(tlsVersion: string | undefined, mode: TlsMode, isLocal: boolean): Found {
   if (tlsVersion && mode === 'verify-full') return ok(`${tlsVersion}, certificate and name checked`)
   if (tlsVersion && mode === 'verify-ca') {
     return ok(`${tlsVersion}, certificate checked, but not its name`)
   }
   const found = tlsVersion ? `${tlsVersion}, certificate not checked` : 'None'
-  if (config.DATABASE_URL?.isLocal ?? true) return ok(`${found}, on this machine`)
+  if (isLocal) return ok(`${found}, on this machine`)
   const danger = tlsVersion
     ? 'somebody on the way can pose as the server'
     : 'somebody on the way can read and change everything'
