@@ -284,6 +284,18 @@ describe('the port', () => {
     other.close()
   })
 
+  test('for operators is checked where there is one', async () => {
+    const other = createServer((socket) => socket.end())
+    const port = await listen(other)
+    const report = await examine({ DATABASE_URL: database.url, ADMIN_PORT: String(port) })
+    expect(report.of('admin port')).toMatchObject({
+      level: 'problem',
+      fix: 'set ADMIN_PORT to a free port',
+    })
+    other.close()
+    expect((await examine({ DATABASE_URL: database.url })).of('admin port')).toBeUndefined()
+  })
+
   test('that the service has is as it should be, unless it is not ready', async () => {
     const service = await startService(database.url)
     const settings = { DATABASE_URL: database.url, SERVER_PORT: String(service.port) }

@@ -1,5 +1,5 @@
 // Runs in the process that the user started, only when it was given arguments. The list of commands.
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { VERSION } from '../root.ts'
 import { backUp } from './backup.ts'
 import { printConfig } from './config.ts'
@@ -11,7 +11,11 @@ import { createProgram, type Examples, renderEnd, renderExamples } from './help.
 import { applyMigrations, printMigrationStatus } from './migrate.ts'
 import { printDocument } from './openapi.ts'
 import { restore } from './restore.ts'
+import { seed } from './seed.ts'
 import { printSettings } from './settings.ts'
+
+/** Of 32 bits. */
+const WHOLE_NUMBER_MAX = 2 ** 32 - 1
 
 export interface CliOptions {
   /** Starts the service; resolves when it is up. */
@@ -160,6 +164,31 @@ function addDatabaseCommands(program: Command): void {
       }),
     )
     .action(restore)
+  program
+    .command('seed')
+    .description('add made-up accounts and tasks, as a year of use would leave them')
+    .option('--users <count>', 'how many accounts', wholeNumber, 100)
+    .option(
+      '--tasks <count>',
+      'how many tasks, most of them of a few accounts',
+      wholeNumber,
+      10_000,
+    )
+    .option('--seed <number>', 'the same number makes the same rows', wholeNumber, 1)
+    .addHelpText(
+      'after',
+      showExamples({
+        'taskapi seed': 'beside what there is',
+        'taskapi seed --users 10000 --tasks 1000000': 'for a test of load',
+      }),
+    )
+    .action(seed)
+}
+
+function wholeNumber(text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (value <= WHOLE_NUMBER_MAX) return value
+  throw new InvalidArgumentError(`Expected a whole number up to ${WHOLE_NUMBER_MAX}.`)
 }
 
 function addDocumentCommands(program: Command): void {
@@ -170,7 +199,7 @@ function addDocumentCommands(program: Command): void {
     .action(printDocument)
   program
     .command('docs')
-    .description('write the generated parts of README.md, package.json and .env.example')
+    .description('write the generated parts of README.md, docs, package.json and .env.example')
     .option('--check', 'only check that they are up to date', false)
     .addHelpText('after', showExamples({ 'npm run docs': 'the same' }))
     .action(writeDocs)

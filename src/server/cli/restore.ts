@@ -17,22 +17,25 @@ const GZIP_START = 0x1f
 export async function restore(name: string): Promise<void> {
   // Before a database is started for it.
   const input = await openInput(name)
-  await withDatabase('Cannot restore', async (address, { STARTUP_TIMEOUT_MS: timeoutMs }) => {
-    const progress = showProgress(() => input.readShare())
-    const folder = MIGRATIONS_FOLDER
-    const options = {
-      migrationsFolder: folder,
-      migrate: () => migrate({ address, folder, timeoutMs, onApplied: () => undefined }),
-      onRows: (rows: number) => progress.add(rows),
-    }
-    let rows: Record<string, number>
-    try {
-      rows = await load(address, decompress(input.bytes), options)
-    } finally {
-      progress.stop()
-    }
-    process.stderr.write(`Restored ${describeRows(rows)}\n`)
-  })
+  await withDatabase(
+    { failure: 'Cannot restore' },
+    async (address, { STARTUP_TIMEOUT_MS: timeoutMs }) => {
+      const progress = showProgress(() => input.readShare())
+      const folder = MIGRATIONS_FOLDER
+      const options = {
+        migrationsFolder: folder,
+        migrate: () => migrate({ address, folder, timeoutMs, onApplied: () => undefined }),
+        onRows: (rows: number) => progress.add(rows),
+      }
+      let rows: Record<string, number>
+      try {
+        rows = await load(address, decompress(input.bytes), options)
+      } finally {
+        progress.stop()
+      }
+      process.stderr.write(`Restored ${describeRows(rows)}\n`)
+    },
+  )
 }
 
 interface Input {

@@ -1,8 +1,8 @@
 // Runs in listeners. Finds a uWebSockets.js binary that loads on this machine.
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
 import { presetEnvironment } from '../config/config.ts'
+import { DEPENDENCIES } from '../root.ts'
 
 export type Uws = typeof import('uWebSockets.js')
 export type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
@@ -19,8 +19,6 @@ const NATIVE_HEAD_BYTES_MAX = 65_536
 /** What loads on this machine. */
 export interface LoadedUws {
   readonly uws: Uws
-  /** Of the file that was loaded. */
-  readonly path: string
   /** Why newer versions do not load here, a line for each. */
   readonly failures: readonly string[]
 }
@@ -42,7 +40,7 @@ export function findUws(): LoadedUws {
       const uws = load(name) as Uws & { _cfg(key: string): void }
       // Otherwise every answer has a header "uWebSockets: 20".
       uws._cfg('silent')
-      return { uws, path: load.resolve(name), failures }
+      return { uws, failures }
     } catch (error) {
       failures.push(`${name}: ${lastLine(error)}`)
     }
@@ -50,9 +48,20 @@ export function findUws(): LoadedUws {
   throw new Error(explain(failures))
 }
 
-/** The version of the package that `path` is in. */
-export function readUwsVersion({ path }: LoadedUws): string {
-  return JSON.parse(readFileSync(join(dirname(path), 'package.json'), 'utf8')).version
+/** The version that `loadUws` has found. */
+export function versionOf(uws: Uws): string {
+  const load = createRequire(import.meta.url)
+  const name = CANDIDATES.find((candidate) => isLoaded(load, candidate, uws)) ?? ''
+  // The package does not let its own manifest be read.
+  return DEPENDENCIES[name]?.split('@').at(-1) ?? ''
+}
+
+function isLoaded(load: NodeJS.Require, name: string, uws: Uws): boolean {
+  try {
+    return load(name) === uws
+  } catch {
+    return false
+  }
 }
 
 /** Node, the machine and its C library, which decide what loads. */

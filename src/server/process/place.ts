@@ -4,9 +4,10 @@ import { lookup } from 'node:dns/promises'
 import { access, constants, lstat, realpath, rm } from 'node:fs/promises'
 import { connect, isIP } from 'node:net'
 import { basename, dirname, join } from 'node:path'
+import { SetupError } from '../../db/setup-error.ts'
 import type { Config } from '../config/config.ts'
 import { isSocketPath } from '../config/kinds.ts'
-import { claim, isTaken, probePort, probeSocket } from './claims.ts'
+import { claim, probePort, probeSocket } from './claims.ts'
 
 export type Place = Pick<Config, 'SERVER_HOST' | 'SERVER_PORT'>
 
@@ -21,7 +22,15 @@ const REASONS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name cannot be looked up now; set SERVER_HOST to an address',
 }
 
-const SOCKET_HELD = 'another program, or another copy of taskapi, listens there'
+/** The same for the path of a unix socket. */
+const SOCKET_REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE:
+    'another program, or another copy of taskapi, listens there; set SERVER_HOST to another path',
+  ENOENT: 'its folder does not exist; make it, or set SERVER_HOST to another path',
+  ENOTDIR: 'its folder is a file; set SERVER_HOST to another path',
+  EACCES: 'this user may not write in its folder; set SERVER_HOST to another path',
+  EROFS: 'its folder is on a read-only file system; set SERVER_HOST to another path',
+}
 
 /** Takes the place for the life of this process: an address instead of a name, and a port instead of 0. */
 export async function takePlace({ SERVER_HOST: host, SERVER_PORT: port }: Place): Promise<Place> {
@@ -36,31 +45,27 @@ export async function takePlace({ SERVER_HOST: host, SERVER_PORT: port }: Place)
     await claim(`port/${address}/${free}`)
     return { SERVER_HOST: address, SERVER_PORT: free }
   } catch (error) {
-    throw refusal(nameOf(host, port), REASONS[codeOf(error)] ?? String(error), error)
+    throw refusal(nameOf(host, port), REASONS, error)
   }
 }
 
 /** Rejects when the service could not listen there now. Takes nothing, and removes nothing. */
 export async function checkPlace({ SERVER_HOST: host, SERVER_PORT: port }: Place): Promise<void> {
-  if (isSocketPath(host)) {
-    await checkSocket(host).catch((error: unknown) => {
-      throw refusal(host, messageOf(error), error)
-    })
-    return
-  }
+  const isSocket = isSocketPath(host)
   try {
-    await probePort(await findAddress(host), port, 0)
+    if (isSocket) await checkSocket(host)
+    else await probePort(await findAddress(host), port, 0)
   } catch (error) {
-    throw refusal(nameOf(host, port), REASONS[codeOf(error)] ?? String(error), error)
+    if (isSocket) throw refusal(host, SOCKET_REASONS, error)
+    throw refusal(nameOf(host, port), REASONS, error)
   }
 }
 
 async function checkSocket(path: string): Promise<void> {
-  if (!(await isFreeForSocket(path))) throw new Error(SOCKET_HELD)
-  const folder = dirname(path)
-  await access(folder, constants.W_OK).catch(() => {
-    throw new Error(`"${folder}" is not a folder that this user may write`)
-  })
+  if (!(await isFreeForSocket(path))) {
+    throw new SetupError(`Cannot listen on ${path}: ${SOCKET_REASONS.EADDRINUSE}`)
+  }
+  await access(dirname(path), constants.W_OK)
 }
 
 /** How clients on this machine reach it: a URL, or `unix:` and the path of the socket. */
@@ -87,7 +92,7 @@ async function takeSocket(path: string): Promise<void> {
     await removeStale(path)
     await probeSocket(path)
   } catch (error) {
-    throw refusal(path, isTaken(error) ? SOCKET_HELD : String(error), error)
+    throw refusal(path, SOCKET_REASONS, error)
   }
 }
 
@@ -100,7 +105,10 @@ async function removeStale(path: string): Promise<void> {
 async function isFreeForSocket(path: string): Promise<boolean> {
   const file = await lstat(path).catch(() => undefined)
   if (!file) return true
-  if (!file.isSocket()) throw new Error('there is a file of that name that is not a socket')
+  if (!file.isSocket()) {
+    const reason = 'there is a file of that name that is not a socket; remove it'
+    throw new SetupError(`Cannot listen on ${path}: ${reason}`)
+  }
   return isDead(path)
 }
 
@@ -115,12 +123,12 @@ function isDead(path: string): Promise<boolean> {
   })
 }
 
-function refusal(where: string, reason: string, cause: unknown): Error {
-  return new Error(`Cannot listen on ${where}: ${reason}`, { cause })
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+/** An error without a known reason keeps its stack. */
+function refusal(where: string, reasons: typeof REASONS, error: unknown): Error {
+  if (error instanceof SetupError) return error
+  const reason = reasons[codeOf(error)]
+  if (reason) return new SetupError(`Cannot listen on ${where}: ${reason}`, { cause: error })
+  return new Error(`Cannot listen on ${where}: ${String(error)}`, { cause: error })
 }
 
 function codeOf(error: unknown): string {

@@ -11,11 +11,12 @@ import { connectionLimit } from '../../process/connection-limit.ts'
 import { planMemory, readBounds, toMegabytes } from '../../process/memory.ts'
 import { countOf } from '../count.ts'
 import { type Check, type Found, fail, ok, warn } from './check.ts'
-import { checkPort } from './port.ts'
+import { checkAdminPort, checkPort } from './port.ts'
 
 export function machineChecks(config: Config): Check[] {
   return [
     { name: 'port', run: () => checkPort(config) },
+    { name: 'admin port', run: () => checkAdminPort(config) },
     { name: 'open files', run: () => checkDescriptors(config) },
     { name: 'CPUs', run: () => judgeCpus(config.LISTENERS, countCpus(), readCpuQuota()) },
     { name: 'memory', run: () => checkMemory(config) },

@@ -1,5 +1,5 @@
 // Runs in the command `doctor`. Whether Node and this machine can run the service.
-import { describePlatform, findUws, readUwsVersion } from '../../http/uws.ts'
+import { describePlatform, findUws, versionOf } from '../../http/uws.ts'
 import { NODE_NEEDED } from '../../root.ts'
 import { type Check, type Found, fail, ok } from './check.ts'
 
@@ -22,10 +22,10 @@ function checkNode(): Found {
 }
 
 function checkUws(): Found {
-  const loaded = findUws()
-  const version = readUwsVersion(loaded)
-  if (loaded.failures.length === 0) return ok(version)
-  const text = loaded.failures.join('; ')
+  const { uws, failures } = findUws()
+  const version = versionOf(uws)
+  if (failures.length === 0) return ok(version)
+  const text = failures.join('; ')
   const [, glibc] = MISSING_GLIBC.exec(text) ?? []
   return ok(`${version}; the newer one does not load: ${glibc ? `it needs ${glibc}` : text}`)
 }

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import type { Config } from '../../config/config.ts'
 import { isSocketPath } from '../../config/kinds.ts'
-import { checkPlace, urlOf } from '../../process/place.ts'
+import { checkPlace, type Place, urlOf } from '../../process/place.ts'
 import { askService } from '../healthcheck.ts'
 import { type Found, fail, ok, warn } from './check.ts'
 
@@ -18,11 +18,31 @@ export async function checkPort(config: Config): Promise<Found> {
   } catch (error) {
     const health = await askService(config, '/health').catch(() => undefined)
     if (health?.body === HEALTHY) return checkReadiness(config, url)
-    const message = error instanceof Error ? error.message : String(error)
-    const [found = '', fix] = message.split('; ')
-    const owner = isSocketPath(config.SERVER_HOST) ? undefined : findOwner(config.SERVER_PORT)
-    return fail(owner ? `${found} (${owner})` : found, fix ?? 'choose another SERVER_HOST')
+    return describeTaken(config, error)
   }
+}
+
+/** Nothing is found where there is to be none. */
+export async function checkAdminPort(config: Config): Promise<Found[]> {
+  if (config.ADMIN_PORT === undefined) return []
+  const place = { SERVER_HOST: config.ADMIN_HOST, SERVER_PORT: config.ADMIN_PORT }
+  const url = urlOf(place)
+  try {
+    await checkPlace(place)
+    return [ok(config.ADMIN_PORT === 0 ? 'A free one will be taken' : `${url} is free`)]
+  } catch (error) {
+    const alive = await askService(place, '/livez').catch(() => undefined)
+    if (alive?.status === 200) return [ok(`taskapi answers on ${url}`)]
+    const { found } = describeTaken(place, error)
+    return [fail(found, 'set ADMIN_PORT to a free port')]
+  }
+}
+
+function describeTaken(place: Place, error: unknown): Found {
+  const message = error instanceof Error ? error.message : String(error)
+  const [found = '', fix = 'set SERVER_HOST to another place'] = message.split('; ')
+  const owner = isSocketPath(place.SERVER_HOST) ? undefined : findOwner(place.SERVER_PORT)
+  return fail(owner ? `${found} (${owner})` : found, fix)
 }
 
 /** A service that listens is what one wants to find there, unless it does not serve. */

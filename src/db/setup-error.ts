@@ -1,0 +1,9 @@
+// Runs in every process. A failure that somebody can set right.
+
+/**
+ * Thrown when something outside of the code has to be set right first: its message says what is wrong and what helps, and
+ * where in the code it was found says nothing.
+ */
+export class SetupError extends Error {
+  override readonly name = 'SetupError'
+}
