@@ -25,6 +25,8 @@ interface Entry {
 /** The counts of all listeners at one moment. */
 export interface Counts {
   readonly families: Family[]
+  /** The same for each listener that lives, since its start. */
+  readonly parts: readonly Part[]
   /** Names of listeners, and whether each was represented by an earlier answer. */
   readonly stale: ReadonlyMap<string, boolean>
 }
@@ -105,7 +107,11 @@ export class ListenerCounts {
     }
     const parts = this.#entries.map(({ name, families }) => ({ process: name, families }))
     const stale = this.#entries.map(({ name, unanswered }) => [name, unanswered > 0] as const)
-    return { families: mergeParts([keptPart(this.#kept), ...parts]), stale: new Map(stale) }
+    return {
+      families: mergeParts([keptPart(this.#kept), ...parts]),
+      parts,
+      stale: new Map(stale),
+    }
   }
 
   /** Those that are to answer. */

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient, register, sendRaw } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { readMetrics } from '../support/metrics.ts'
+import { startCollector } from '../support/otlp.ts'
 import { JWT_SECRET, runMain, startService } from '../support/service.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -57,6 +59,23 @@ test('the bundle shows its metrics, and lets an operator look into it', async ()
     expect((await admin.get(`/debug/${page}`)).status, page).toBe(200)
   }
   await service.stop()
+})
+
+test('the bundle exports traces, with packages that are no part of what every start loads', async () => {
+  const collector = await startCollector()
+  const service = await startService(
+    database.url,
+    { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
+    BUNDLE,
+  )
+  const { trace_id: id } = (await createClient(service.url).get('/nowhere')).body
+  await service.stop()
+  expect(collector.spans).toMatchObject([{ name: 'GET', traceId: id, parentId: '' }])
+  await collector.close()
+  const holders = readdirSync(`${ROOT}dist/server`).filter((file) =>
+    readFileSync(`${ROOT}dist/server/${file}`, 'utf8').includes('OTLPExporterError'),
+  )
+  expect(holders).toEqual(['traces.cjs'])
 })
 
 test('the bundle compresses large answers', async () => {

@@ -1,6 +1,6 @@
 // Runs in the process that the user started, when ADMIN_PORT is set. The pages that programs read: probes and metrics.
 import type { OutgoingHttpHeaders } from 'node:http'
-import { type Family, mergeParts } from '../../stats/families.ts'
+import { type Family, listParts, mergeParts } from '../../stats/families.ts'
 import type { Counts } from '../../workers/counts.ts'
 import type { Inspection } from '../../workers/messages.ts'
 import { readMemoryBytes } from './memory.ts'
@@ -58,7 +58,11 @@ export function operatorPages(
   return [
     ['/livez', { GET: () => Promise.resolve(plain(200, 'ok')) }],
     ['/readyz', { GET: () => showReadiness(observed) }],
-    ['/metrics', { GET: ({ accept }) => showMetrics(observed, accept) }],
+    ['/metrics', { GET: async ({ accept }) => showMetrics(await readAll(observed), accept) }],
+    [
+      '/metrics/listeners',
+      { GET: async ({ accept }) => showMetrics(await readEach(observed), accept) },
+    ],
     ['/log-level', { PUT: (asked) => changeLevels(setLevels, asked) }],
   ]
 }
@@ -74,17 +78,24 @@ async function showReadiness(observed: Observed): Promise<Answer> {
   return reason === undefined ? plain(200, 'ok') : plain(503, reason)
 }
 
-async function showMetrics(observed: Observed, accept: string): Promise<Answer> {
+async function showMetrics(families: readonly Family[], accept: string): Promise<Answer> {
   // Only now: most services are never asked, or by others.
   const { writeMetrics } = await import('./exposition.ts')
-  const { contentType, text } = await writeMetrics(await readAll(observed), accept)
+  const { contentType, text } = await writeMetrics(families, accept)
   return { status: 200, headers: { 'content-type': contentType, vary: 'accept' }, body: text }
 }
 
 async function readAll(observed: Observed): Promise<Family[]> {
   const { families, stale } = await observed.readCounts()
   const { states, replaced } = observed
-  const source = { memoryBytes: readMemoryBytes(), states, replaced, stale }
+  const ready = (await observed.whyNotReady()) === undefined
+  const source = { memoryBytes: readMemoryBytes(), ready, states, replaced, stale }
   const own = readFamilies(SERVICE_METRICS, source)
   return [...families, ...mergeParts([{ process: '', families: own }])]
+}
+
+/** By listener. */
+async function readEach(observed: Observed): Promise<Family[]> {
+  const { parts } = await observed.readCounts()
+  return listParts(parts)
 }

@@ -24,15 +24,20 @@ export async function writeMetrics(
     const { help, type } = metric
     // OpenMetrics names a counter without its suffix, which the registry then writes behind it.
     const name = isOpen && type === 'counter' ? metric.name.replace(/_total$/, '') : metric.name
-    const series = byName.get(metric.name)?.series ?? []
-    const values = series.flatMap((each) => samplesOf(metric, each))
+    const { series = [], perProcess = false } = byName.get(metric.name) ?? {}
+    const names = perProcess && !metric.perProcess ? ['listener', ...metric.labels] : metric.labels
+    const values = series.flatMap((each) => samplesOf(metric, names, each))
     registry.registerMetric({ name, help, type, get: () => ({ name, help, type, values }) })
   }
   return { contentType, text: await registry.metrics() }
 }
 
-function samplesOf(metric: Metric<never>, { labels, values }: Series): Registry.Sample[] {
-  const named = Object.fromEntries(metric.labels.map((name, at) => [name, labels[at] ?? '']))
+function samplesOf(
+  metric: Metric<never>,
+  names: readonly string[],
+  { labels, values }: Series,
+): Registry.Sample[] {
+  const named = Object.fromEntries(names.map((name, at) => [name, labels[at] ?? '']))
   if (!metric.bounds) return [{ labels: named, value: values[0] ?? 0 }]
   let count = 0
   const buckets = [...metric.bounds, Number.POSITIVE_INFINITY].map((bound, at): Registry.Sample => {

@@ -30,6 +30,8 @@ export interface ListenerSource {
 /** What the process that the user started reads its metrics from. */
 export interface ServiceSource {
   readonly memoryBytes: number
+  /** Whether clients should be sent here. */
+  readonly ready: boolean
   /** The states of the listeners. */
   readonly states: readonly string[]
   /** Listeners that were replaced, by how they ended. */
@@ -221,10 +223,9 @@ export const LISTENER_METRICS: readonly Metric<ListenerSource>[] = [
     name: 'taskapi_event_loop_delay_seconds',
     help: 'How much later than asked for timers ran in the last 15 to 30 seconds: median, 99th percentile and the longest',
     type: 'gauge',
-    labels: ['listener', 'quantile'],
+    labels: ['listener', 'statistic'],
     perProcess: true,
-    read: ({ vitals: { delay } }) =>
-      byName({ '0.5': delay.median, '0.99': delay.p99, max: delay.max }),
+    read: ({ vitals: { delay } }) => byName({ p50: delay.median, p99: delay.p99, max: delay.max }),
   },
   {
     name: 'taskapi_event_loop_utilization',
@@ -277,6 +278,13 @@ export const LISTENER_METRICS: readonly Metric<ListenerSource>[] = [
 ]
 
 export const SERVICE_METRICS: readonly Metric<ServiceSource>[] = [
+  {
+    name: 'taskapi_ready',
+    help: '1 where clients should be sent here, as /readyz says',
+    type: 'gauge',
+    labels: [],
+    read: ({ ready }) => [[[], Number(ready)]],
+  },
   {
     name: 'taskapi_listeners',
     help: 'Listener processes by state; clients are served by those that are listening',

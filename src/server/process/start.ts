@@ -119,8 +119,12 @@ async function startListeners(
   const { loggers, dropped: linesDropped } = options.log
   const listener = await startListener(config, loggers, { migrated: false, linesDropped })
   const readCounts = () => {
-    const families = mergeParts([{ process: '1', families: listener.count() }])
-    return Promise.resolve({ families, stale: new Map<string, boolean>() })
+    const parts = [{ process: '1', families: listener.count() }]
+    return Promise.resolve({
+      families: mergeParts(parts),
+      parts,
+      stale: new Map<string, boolean>(),
+    })
   }
   return {
     ...listener,
