@@ -9,6 +9,7 @@ import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient, register, sendRaw } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { readMetrics } from '../support/metrics.ts'
 import { startCollector } from '../support/otlp.ts'
 import { JWT_SECRET, runMain, startService } from '../support/service.ts'
 
@@ -45,6 +46,19 @@ test.each(['1', '2'])('the bundle serves the API with %s listeners', async (LIST
   expect((await client.get('/api/v1/tasks', { token: `${token}x` })).status).toBe(401)
   expect((await client.get('/openapi.json')).body.openapi).toBe('3.1.0')
   expect(await service.stop()).toEqual({ code: 0, signal: null })
+})
+
+test('the bundle shows its metrics, and lets an operator look into it', async () => {
+  const env = { LISTENERS: '2', ADMIN_PORT: '0', ADMIN_DEBUG: 'on' }
+  const service = await startService(database.url, env, BUNDLE)
+  const { url } = await service.line(({ msg }) => msg === 'Admin port is open')
+  const metrics = await readMetrics(String(url))
+  expect(metrics.sum('taskapi_build_info')).toBe(2)
+  const admin = createClient(String(url))
+  for (const page of ['heap', 'profile?seconds=0.1&listener=2']) {
+    expect((await admin.get(`/debug/${page}`)).status, page).toBe(200)
+  }
+  await service.stop()
 })
 
 test('the bundle exports traces, with packages that are no part of what every start loads', async () => {

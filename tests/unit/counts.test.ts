@@ -20,9 +20,10 @@ function gauge(value: number): Family {
 /** A listener that remembers the rounds that it was asked for. */
 class Asked {
   readonly rounds: number[] = []
+  isUp = true
   ask(round: number): boolean {
     this.rounds.push(round)
-    return true
+    return this.isUp
   }
   get last(): number {
     return this.rounds.at(-1) ?? 0
@@ -88,6 +89,19 @@ test('a dead listener keeps what it had counted, once, and its successor starts 
   const { families } = await read
   expect(valueOf(families, 'requests')).toBe(11)
   expect(valueOf(families, 'heap')).toBeUndefined()
+})
+
+test('until its successor answers, what a dead listener had counted is counted once', async () => {
+  const listener = new Asked()
+  const counts = new ListenerCounts([listener], false)
+  const read = counts.read()
+  counts.receive(listener, listener.last, [counter(7)])
+  await read
+  counts.keep(listener)
+  listener.isUp = false
+  const { families, stale } = await counts.read()
+  expect(valueOf(families, 'requests')).toBe(7)
+  expect(stale.get('1')).toBe(false)
 })
 
 test('a listener that never answers holds up a reader for a while only, and is not asked for ever', async () => {
