@@ -41,7 +41,8 @@ export async function runCli(options: CliOptions): Promise<void> {
     .addHelpText('after', `\n${renderEnd(EXAMPLES)}`)
   addServiceCommands(program.commandsGroup('The service:'), options)
   addReports(program.commandsGroup('What is, and what is wrong:'))
-  addDatabaseCommands(program.commandsGroup('The database:'))
+  addMigrationCommands(program.commandsGroup('The database:'))
+  addDataCommands(program)
   addDocumentCommands(program.commandsGroup('Documents:').helpCommand(true))
   await program.parseAsync()
 }
@@ -123,7 +124,7 @@ function addReports(program: Command): void {
     .action(printSettings)
 }
 
-function addDatabaseCommands(program: Command): void {
+function addMigrationCommands(program: Command): void {
   program
     .command('migrate')
     .description('apply pending migrations and exit')
@@ -155,6 +156,9 @@ function addDatabaseCommands(program: Command): void {
       }),
     )
     .action(printMigrationStatus)
+}
+
+function addDataCommands(program: Command): void {
   program
     .command('backup')
     .description('write every account and task of one moment to a file')
