@@ -1,5 +1,6 @@
 // The lines of requests and of tasks, which settings of their own ask for.
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -11,6 +12,9 @@ const SLOW_MS = 500
 /** More than may be sent to PostgreSQL while none of them is answered. */
 const CHANGES = 6
 
+const DOCUMENT = readFileSync(new URL('../../docs/operating.md', import.meta.url), 'utf8')
+/** The table of the fields. */
+const FIELDS = /### Fields(.*?)\n## /s.exec(DOCUMENT)?.[1]
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 
 interface Account {
@@ -21,6 +25,13 @@ interface Account {
 /** The line of the request with this id. */
 function lineOf({ service }: Fixture, id: string): Promise<LogLine> {
   return service.line(({ msg, request_id }) => msg === 'Request' && request_id === id)
+}
+
+/** Names are stable, and documented. */
+function expectDocumented(lines: readonly LogLine[]): void {
+  for (const field of new Set(lines.flatMap((line) => Object.keys(line)))) {
+    expect(FIELDS).toContain(`\`${field}\``)
+  }
 }
 
 function linesOf({ service }: Fixture, module: string): LogLine[] {
@@ -137,6 +148,7 @@ describe('LOG_REQUESTS=errors', () => {
     expect((await client.get('/api/v1/tasks')).status).toBe(401)
     expect((await client.get('/api/v1/nothing', account)).status).toBe(404)
     expect(linesOf(fixture, 'requests')).toHaveLength(2)
+    expectDocumented(linesOf(fixture, 'requests'))
   })
 })
 
@@ -168,6 +180,7 @@ describe('LOG_EVENTS=on', () => {
     ])
     expect(service.lines.filter(({ module }) => module !== 'process')).toEqual(events)
     expect(JSON.stringify(events)).not.toMatch(/title|secret/)
+    expectDocumented(events)
   })
 })
 

@@ -45,7 +45,7 @@ async function refusal(
     ...env,
   })
   const { code } = await running.exited
-  return { code, text: running.stderr() }
+  return { code, text: running.stderr() + JSON.stringify(running.lines) }
 }
 
 test('without ADMIN_PORT there is no admin port', async () => {
@@ -99,6 +99,7 @@ test('a port that cannot be had ends the start, and says which setting helps', a
   expect(taken).toMatchObject({ code: 1 })
   expect(taken.text).toContain(`Cannot open the admin port on 127.0.0.1:${port}`)
   expect(taken.text).toContain('set ADMIN_PORT to a free port')
+  expect(taken.text).not.toContain('stack')
   const elsewhere = await refusal({ ADMIN_PORT: '0', ADMIN_HOST: '192.0.2.1' })
   expect(elsewhere).toMatchObject({ code: 1 })
   expect(elsewhere.text).toContain('set ADMIN_HOST to one that it has')

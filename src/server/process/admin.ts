@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
+import { SetupError } from '../../db/setup-error.ts'
 import type { Logger } from '../observe/log.ts'
 import {
   type Answer,
@@ -80,9 +81,9 @@ async function listen(server: Server, { host, port }: AdminOptions): Promise<voi
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     const place = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    throw new Error(`Cannot open the admin port on ${place}: ${REASONS[code] ?? code}`, {
-      cause: error,
-    })
+    const text = `Cannot open the admin port on ${place}: ${REASONS[code] ?? code}`
+    // An error without a known reason keeps its stack.
+    throw code in REASONS ? new SetupError(text) : new Error(text, { cause: error })
   }
 }
 
