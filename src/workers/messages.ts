@@ -5,6 +5,14 @@
  */
 export type DatabaseState = 'unreachable' | 'migrating' | 'migrated'
 
+/** What a listener has found out with its first connections, for whoever has set it up. */
+export interface Findings {
+  /** Why the database cannot be used before a setting is changed. */
+  unfit?: string
+  /** SQL that gives the role the limits that no session keeps behind a transaction pooler. */
+  limits?: string
+}
+
 /** Supervisor to listener. `refuse` to all comes before `drain` to any. */
 export type SupervisorMessage =
   | { type: 'refuse' }
@@ -19,7 +27,7 @@ export type SupervisorMessage =
  */
 export type ListenerMessage =
   | { type: 'listening' }
-  | { type: 'usable' }
+  | { type: 'usable'; findings?: Findings }
   | { type: 'refusing' }
   /** Its event loop turns. */
   | { type: 'beat' }

@@ -1,6 +1,7 @@
 // Runs in the supervisor process. Keeps the wanted number of listener processes alive, and none that has stopped responding.
 import {
   type DatabaseState,
+  type Findings,
   type ListenerMessage,
   MIGRATED,
   type SupervisorMessage,
@@ -41,7 +42,8 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #slots: Slot[]
   readonly #start = Promise.withResolvers<void>()
-  readonly #use = Promise.withResolvers<void>()
+  readonly #use = Promise.withResolvers<Findings>()
+  readonly #findings: Findings = {}
   readonly #refused = Promise.withResolvers<void>()
   readonly #drained = Promise.withResolvers<boolean>()
   readonly #checkMs: number
@@ -70,8 +72,8 @@ export class Supervisor {
     return this.#start.promise
   }
 
-  /** Resolves once every listener has tried to open its connections to the database. */
-  get usable(): Promise<void> {
+  /** Resolves once every listener has tried to open its connections to the database, or one has found it unfit. */
+  get usable(): Promise<Findings> {
     return this.#use.promise
   }
 
@@ -140,7 +142,10 @@ export class Supervisor {
       case 'usable':
         slot.usable = true
         this.#reportOthers()
-        if (this.#slots.every(({ usable }) => usable)) this.#use.resolve()
+        Object.assign(this.#findings, message?.findings)
+        if (this.#findings.unfit || this.#slots.every(({ usable }) => usable)) {
+          this.#use.resolve(this.#findings)
+        }
         break
       case 'readiness':
         slot.unready = message?.ready !== true

@@ -1,6 +1,6 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { totalmem } from 'node:os'
-import type { DatabaseState } from '../../workers/messages.ts'
+import type { DatabaseState, Findings } from '../../workers/messages.ts'
 import { type Context, type ContextOptions, createContext } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
 import { Readiness } from '../api/readiness.ts'
@@ -49,7 +49,7 @@ export interface Listener extends Running {
   /**
    * Resolves once it has tried to open its connections to the database: it is ready, or its log says why it is not.
    */
-  usable: Promise<void>
+  usable: Promise<Findings>
   /** Takes note of whether all other listeners are ready. */
   reportOthers(ready: boolean): void
   /** Takes note of the database's state. With `migrated` it opens its connections. */
@@ -89,13 +89,13 @@ export async function startListener(
   const app = uws.App()
   const connections = countConnections(app, connectionRules(config, host.options.clients, log), log)
   installRoutes(app, host, routes, context)
-  const usable = Promise.withResolvers<void>()
+  const usable = Promise.withResolvers<Findings>()
   const open = async () => {
     lifecycle.pending = 'Connections to the database are being opened'
     await database.start()
     compactSoon(host)
     readiness.watch()
-    usable.resolve()
+    usable.resolve(database.findings)
   }
   if (migrated) await open()
   const socket = await listen(app, config)

@@ -7,7 +7,13 @@ import {
   type ListenerMessage,
   type SupervisorMessage,
 } from '../../workers/messages.ts'
-import { type Config, ConfigError, readConfig, readMisnomers } from '../config/config.ts'
+import {
+  type Config,
+  ConfigError,
+  readConfig,
+  readMisnomers,
+  UnfitError,
+} from '../config/config.ts'
 import { createLog, type Log, type Logger } from '../observe/log.ts'
 import type { Listener } from './listener.ts'
 import { readBounds, toMegabytes } from './memory.ts'
@@ -110,7 +116,7 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
     report({ type: 'listening' })
     const heapMb = toMegabytes(readBounds().heap)
     log.logger.info({ port: listener.port, heap_mb: heapMb }, 'Listener is up')
-    void listener.usable.then(() => report({ type: 'usable' }))
+    void listener.usable.then((findings) => report({ type: 'usable', findings }))
     // It may have come before there was a listener to receive it.
     if (database) listener.reportDatabase(database)
     return listener
@@ -123,7 +129,7 @@ export async function runCommand(command: () => Promise<void>): Promise<void> {
     await command()
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`)
-    process.exit(error instanceof ConfigError ? EX_CONFIG : 1)
+    process.exit(exitCodeOf(error))
   }
 }
 
@@ -174,7 +180,7 @@ async function run(
     if (abort.signal.aborted) return exit(0)
     log.logger.fatal({ err }, 'Cannot start')
     process.stderr.write(`${messageOf(err)}\n`)
-    return exit(1)
+    return exit(exitCodeOf(err))
   }
   if (abort.signal.aborted) await drain(running)
 }
@@ -207,6 +213,10 @@ function readConfigOrExit(): Config {
     process.stderr.write(`${messageOf(error)}\n`)
     process.exit(EX_CONFIG)
   }
+}
+
+function exitCodeOf(error: unknown): number {
+  return error instanceof ConfigError || error instanceof UnfitError ? EX_CONFIG : 1
 }
 
 function messageOf(error: unknown): string {
