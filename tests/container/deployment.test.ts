@@ -27,6 +27,11 @@ const SECRETS = {
 const HEAP_SHARE = 0.25
 const YOUNG_MIB = 6
 
+interface Variable {
+  name: string
+  valueFrom?: { secretKeyRef: { name: string } }
+}
+
 async function readImage() {
   const final = (await readStages(`${ROOT}Dockerfile`)).at(-1)
   if (!final) throw new Error('The Dockerfile has no stages')
@@ -48,7 +53,7 @@ async function readKubernetes() {
 
 /** Fails unless every variable is a setting that accepts its value, and the memory is enough. */
 function checkNode(variables: Record<string, string>, memoryMib: number): void {
-  const env = { ...IMAGE.env, ...variables }
+  const env = { ...SECRETS, ...IMAGE.env, ...variables }
   const config = parseConfig(env)
   for (const name of Object.keys(variables)) expect(config).toHaveProperty(name)
   const heap = memoryMib * HEAP_SHARE + YOUNG_MIB
@@ -144,6 +149,22 @@ test('the pods of kubernetes.yaml have settings that exist, and memory that is e
     })
   }
   expect(Job.spec.template.spec.containers[0].args).toEqual(['migrate'])
+})
+
+test('the owner of the tables is the role of the job alone, and pods wait for the job', async () => {
+  const { Deployment, Job } = await readKubernetes()
+  const secretsOf = ({ spec }: { spec: { containers: [{ env: Variable[] }] } }) =>
+    Object.fromEntries(
+      spec.containers[0].env.map(({ name, valueFrom }) => [name, valueFrom?.secretKeyRef.name]),
+    )
+  expect(secretsOf(Job.spec.template)).toEqual({ DATABASE_URL: 'taskapi-owner' })
+  expect(secretsOf(Deployment.spec.template)).toMatchObject({
+    DATABASE_URL: 'taskapi',
+    JWT_SECRET: 'taskapi',
+  })
+  const { env } = Deployment.spec.template.spec.containers[0]
+  expect(env).toContainEqual({ name: 'MIGRATE', value: 'check' })
+  expect(env).toContainEqual({ name: 'STARTUP_TIMEOUT_MS', value: '0' })
 })
 
 test('a pod is asked for its health, and has the time to drain', async () => {
