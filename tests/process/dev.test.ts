@@ -231,8 +231,14 @@ describe('while it runs', { timeout: TIMEOUT_MS }, () => {
     expect(await allowed()).toBe('*')
   })
 
-  test('a syntax error is shown, and its repair is served', async () => {
-    await printedAfter(NEXT_TRY, () => replaceFile(ROUTES, 'export const routes = ('))
+  test.each([
+    ['of types', 'export const routes = ('],
+    ['of values', 'const routes = []\nconst routes = []'],
+    ['of names', "import { nothing } from 'node:fs'"],
+  ])('a syntax error %s is shown with its place, and its repair is served', async (_, mistake) => {
+    const text = `export const a = 1\n${mistake}`
+    const place = `${ROUTES}:${text.split('\n').length}\n`
+    await printedAfter(place, () => printedAfter(NEXT_TRY, () => replaceFile(ROUTES, text)))
     expect(dev.text()).toContain('SyntaxError')
     await expect(createClient(dev.url).get('/health')).rejects.toThrow('fetch failed')
     await replaceFile(ROUTES, await titled('repaired'))

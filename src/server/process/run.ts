@@ -19,6 +19,8 @@ import type { Listener } from './listener.ts'
 import { readBounds, toMegabytes } from './memory.ts'
 import type { Running } from './running.ts'
 
+/** Of a stack. Before them, the stack of a parse error has the file, the line, and what is there. */
+const CALLS = /\n {4}at [^]*/
 /** From sysexits.h: the configuration is not usable. */
 const EX_CONFIG = 78
 /** npm passes a terminal's Ctrl-C on to a process that already has it: within this time, a second signal is an echo. */
@@ -179,10 +181,28 @@ async function run(
   } catch (err) {
     if (abort.signal.aborted) return exit(0)
     log.logger.fatal({ err }, 'Cannot start')
+    if (err instanceof SyntaxError) {
+      await log.close()
+      return exitWithPlace(err)
+    }
     process.stderr.write(`${messageOf(err)}\n`)
     return exit(exitCodeOf(err))
   }
   if (abort.signal.aborted) await drain(running)
+}
+
+/** Ends the process with the place of an error in the sources, which no other part of the error names. */
+function exitWithPlace(error: SyntaxError): void {
+  const text = error.stack?.replace(CALLS, '') ?? ''
+  if (!text.startsWith('SyntaxError')) {
+    process.stderr.write(`${text}\n`)
+    process.exit(1)
+  }
+  // Of what V8 itself refuses only Node knows the place, and shows it where nobody catches the error.
+  process.removeAllListeners('uncaughtException')
+  setImmediate(() => {
+    throw error
+  })
 }
 
 function report(message: ListenerMessage): void {
