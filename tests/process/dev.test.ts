@@ -19,6 +19,12 @@ const TIMEOUT_MS = 120_000
 const PATIENCE_MS = 60_000
 const ROUTES = 'src/server/api/routes.ts'
 const BURST_FILES = 20
+const SETTINGS = {
+  PATH: process.env.PATH,
+  TMPDIR: process.env.TMPDIR,
+  SERVER_HOST: '127.0.0.1',
+  SERVER_PORT: '0',
+}
 const NEXT_TRY = 'the next change starts it again'
 
 interface Dev {
@@ -45,7 +51,7 @@ afterAll(() => rm(folder, { recursive: true }))
 async function startDev(env: Record<string, string> = {}): Promise<Dev> {
   const child = spawn(process.execPath, ['src/server/main.ts', 'dev'], {
     cwd: folder,
-    env: { PATH: process.env.PATH, SERVER_HOST: '127.0.0.1', SERVER_PORT: '0', ...env },
+    env: { ...SETTINGS, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''
