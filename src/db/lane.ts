@@ -1,4 +1,6 @@
 // Runs in listeners. The calls of one operation: which wait, how many statements are in flight, and whether it is late.
+
+import { Histogram, SECONDS } from '../stats/histogram.ts'
 import type { BatchedCall } from './batch.ts'
 import { CallExpiredError } from './failures.ts'
 import type { Input, Operation } from './operation.ts'
@@ -13,6 +15,8 @@ const SLOW_MS = 25
 const BATCHES_MAX = 4
 /** A lane is late once calls have waited without a break for this many times the wait that counts, as in no burst. */
 const STANDING_FACTOR = 2
+/** Calls in a batch, up to the most that one takes. */
+export const BATCH_CALLS: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128]
 /** What a call is worth while there is more work than can be done: reads are turned away last, heavy ones first. */
 export type Priority = 'read' | 'write' | 'heavy'
 
@@ -20,6 +24,7 @@ export type Priority = 'read' | 'write' | 'heavy'
 interface Call {
   readonly deadlineMs: number
   readonly ended: boolean
+  queuedMs: number
 }
 
 export interface LaneLimits {
@@ -40,11 +45,18 @@ export class Lane {
   inFlight = 0
   scheduled = false
   lastSize = 0
+  /** When the last batch was sent. */
+  sentAtMs = 0
+  /** How many calls the batches had. */
+  readonly batches = new Histogram(BATCH_CALLS)
+  /** How long calls waited before they were sent, in seconds. */
+  readonly waits = new Histogram(SECONDS)
+  /** How long statements took, repetitions included, in seconds. */
+  readonly durations = new Histogram(SECONDS)
   readonly #callsMax: number
   /** A queue of so many calls is no more than the next statements take. */
   readonly #shortMax: number
   readonly #inFlightMax: number
-  #sentAtMs = 0
   /** Since when some call has been waiting without a break. */
   #standingSinceMs = 0
 
@@ -66,12 +78,27 @@ export class Lane {
   maySend(): boolean {
     if (this.#callsMax === 1) return this.inFlight < this.#inFlightMax
     if (this.inFlight === 0) return true
-    return this.inFlight < this.#inFlightMax && performance.now() - this.#sentAtMs > SLOW_MS
+    return this.inFlight < this.#inFlightMax && performance.now() - this.sentAtMs > SLOW_MS
   }
 
   take(nowMs: number): WaitingCall[] {
-    this.#sentAtMs = nowMs
+    this.sentAtMs = nowMs
     return this.waiting.take(this.#callsMax)
+  }
+
+  /** Takes note of a batch that is being sent. */
+  countSent(batch: readonly WaitingCall[]): void {
+    this.batches.add(batch.length)
+    for (const call of batch) {
+      const waitMs = this.sentAtMs - call.arrivedAtMs
+      this.waits.add(waitMs / 1000)
+      call.countWait(waitMs)
+    }
+  }
+
+  /** Takes note of a statement that has ended. */
+  countDone(sentAtMs: number): void {
+    this.durations.add((performance.now() - sentAtMs) / 1000)
   }
 
   /**
@@ -123,6 +150,11 @@ export class WaitingCall implements Waiting, BatchedCall {
 
   isOver(nowMs: number): boolean {
     return this.#call.ended || this.#call.deadlineMs <= nowMs
+  }
+
+  /** It is sent, after this wait. */
+  countWait(waitMs: number): void {
+    this.#call.queuedMs += waitMs
   }
 
   expire(): void {

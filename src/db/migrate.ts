@@ -11,6 +11,7 @@ import {
   type MigrationRecord,
   readMigrationFiles,
 } from './migration-files.ts'
+import { SetupError } from './setup-error.ts'
 import { ConnectionError } from './wire/error.ts'
 import { openTextSession, type TextSession } from './wire/text-session.ts'
 
@@ -43,8 +44,7 @@ export interface MigrateOptions {
 }
 
 /** Thrown where pending files are not applied, but waited for. */
-export class PendingMigrationsError extends Error {
-  override readonly name = 'PendingMigrationsError'
+export class PendingMigrationsError extends SetupError {
   readonly pending: readonly string[]
 
   constructor(files: readonly MigrationFile[]) {
@@ -71,16 +71,29 @@ export async function migrate(options: MigrateOptions): Promise<void> {
       return
     } catch (error) {
       options.signal?.throwIfAborted()
-      if (!isTransient(error)) throw error
+      if (!isTransient(error)) throw isRefusal(error) ? unreadable(error) : error
       if (Date.now() > deadline) {
         if (classify(error) === undefined) throw error
-        throw new Error(`Cannot reach PostgreSQL within ${options.timeoutMs} ms`, { cause: error })
+        throw outOfTime(options.timeoutMs, error)
       }
       options.onWaiting?.(error)
       const pauseMs = error instanceof PendingMigrationsError ? PENDING_DELAY_MS : RETRY_DELAY_MS
       await delay(pauseMs, undefined, options.signal ? { signal: options.signal } : {})
     }
   }
+}
+
+/** Outside of the application of a file, nothing but the records is asked for. */
+function unreadable(error: unknown): SetupError {
+  const fix = 'the owner of schema_migrations has to grant select on it'
+  const text = `Cannot read which migrations are applied: ${messageOf(error)}; ${fix}`
+  return new SetupError(text, { cause: error })
+}
+
+function outOfTime(timeoutMs: number, error: unknown): SetupError {
+  const fix = 'check that it runs and that DATABASE_URL names it, or raise STARTUP_TIMEOUT_MS'
+  const text = `Cannot reach PostgreSQL within ${timeoutMs} ms: ${messageOf(error)}; ${fix}`
+  return new SetupError(text, { cause: error })
 }
 
 async function migrateOnce(
@@ -167,7 +180,7 @@ async function applyNext(
     return file.name
   } catch (error) {
     if (!isRefusal(error)) throw error
-    throw new Error(`Cannot ${step}: ${explainRefusal(error)}`, { cause: error })
+    throw new SetupError(`Cannot ${step}: ${explainRefusal(error)}`, { cause: error })
   }
 }
 
@@ -199,11 +212,16 @@ async function readRecords(
 }
 
 function explainRefusal(error: unknown): string {
-  const { message, code } = describeError(error) ?? {}
-  // Of what the client itself refuses, the message is its own.
-  const text = String(message ?? (error instanceof Error ? error.message : error))
+  const { code } = describeError(error) ?? {}
+  const text = messageOf(error)
   if (code !== INSUFFICIENT_PRIVILEGE) return text
   return `${text}; the owner of the tables has to apply it, with the command "migrate"`
+}
+
+/** Without what PostgreSQL quotes of user data. Of what the client itself refuses, the message is its own. */
+function messageOf(error: unknown): string {
+  const { message } = describeError(error) ?? {}
+  return String(message ?? (error instanceof Error ? error.message : error))
 }
 
 /** A refusal is wrapped together with the step that it refused: that of a lock passes, most others do not. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { SetupError } from './setup-error.ts'
 
 const FILE_NAME = /^\d{4}_\w+\.sql$/
 const NUMBER_LENGTH = 4
@@ -40,11 +41,11 @@ export function readMigrationFiles(folder: string): MigrationFile[] {
     .sort()
   for (const [index, file] of files.entries()) {
     if (!FILE_NAME.test(file)) {
-      throw new Error(`Cannot migrate: "${file}" is not named like "0001_name.sql"`)
+      throw new SetupError(`Cannot migrate: "${file}" is not named like "0001_name.sql"`)
     }
     const previous = files[index - 1]
     if (previous?.startsWith(file.slice(0, NUMBER_LENGTH))) {
-      throw new Error(`Cannot migrate: "${previous}" and "${file}" have the same number`)
+      throw new SetupError(`Cannot migrate: "${previous}" and "${file}" have the same number`)
     }
   }
   return files.map((file) => ({
@@ -83,10 +84,12 @@ export function listPending(
   const migrations = compareMigrations(files, records)
   for (const { name, state } of migrations) {
     if (state === 'missing') {
-      throw new Error(`Cannot migrate: the database has "${name}", but its file is missing here`)
+      throw new SetupError(
+        `Cannot migrate: the database has "${name}", but its file is missing here`,
+      )
     }
     if (state === 'edited') {
-      throw new Error(`Cannot migrate: "${name}.sql" was edited after it had been applied`)
+      throw new SetupError(`Cannot migrate: "${name}.sql" was edited after it had been applied`)
     }
   }
   const pending = new Set(

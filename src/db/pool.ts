@@ -2,10 +2,10 @@
 // answer or a clean refusal destroys its connection; another is opened, settled, warmed, and only then used.
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Carrier, Work } from './batch.ts'
-import { classify, isOfConnection } from './failures.ts'
+import { classify, type Failure, isOfConnection } from './failures.ts'
 import type { Parameter, Purpose, Statement } from './operation.ts'
 import { checkCarrier } from './probe.ts'
-import { type Open, type PoolEvent, Slot } from './slot.ts'
+import { type Open, type PoolEvent, Slot, type SlotState } from './slot.ts'
 import { ConnectionError } from './wire/error.ts'
 
 export interface PoolOptions {
@@ -18,6 +18,18 @@ export interface PoolOptions {
   onEvent(event: PoolEvent): void
 }
 
+/** What a pool has and has counted. */
+export interface PoolStats {
+  readonly connections: readonly {
+    readonly purposes: readonly Purpose[]
+    readonly state: SlotState
+    /** How many in its place were lost and replaced. */
+    readonly replaced: number
+  }[]
+  /** Statements that failed, each time that they were run, by what the failure means. */
+  readonly failures: Readonly<Record<Failure, number>>
+}
+
 /** The connections of one listener. */
 export interface Pool extends Carrier {
   /** Resolves once every connection is ready, or once one could not be opened: false. They are opened all the same. */
@@ -27,6 +39,8 @@ export interface Pool extends Carrier {
    * prepared statement within `timeoutMs` and can write. Rejects with the reason why not.
    */
   check(timeoutMs: number): Promise<void>
+  /** Undefined before the start. */
+  stats(): PoolStats | undefined
   /** Lets statements in flight finish for `timeoutMs`, then cuts them off. */
   close(timeoutMs: number): Promise<void>
 }
@@ -50,6 +64,7 @@ class ConnectionPool implements Pool {
   readonly #pinger: NodeJS.Timeout
   readonly #maintained: Promise<unknown>
   readonly #started = Promise.withResolvers<boolean>()
+  readonly #failures = { unreachable: 0, busy: 0, retryable: 0, stale: 0, refused: 0 }
   /** Since when it is known that no connection can be opened. */
   #outageSinceMs: number | undefined
 
@@ -72,6 +87,10 @@ class ConnectionPool implements Pool {
 
   start(): Promise<boolean> {
     return this.#started.promise
+  }
+
+  stats(): PoolStats {
+    return { connections: this.#slots, failures: this.#failures }
   }
 
   async run(statement: Statement, work: Work): Promise<void> {
@@ -165,6 +184,7 @@ class ConnectionPool implements Pool {
       const patienceMs = Math.min(untilMs, deadlineMs) - performance.now()
       // Whatever kept it from being opened, a statement that is refused perhaps, the caller was not refused.
       if (patienceMs <= 0) {
+        this.#failures.unreachable += 1
         throw new ConnectionError('NOT_CONNECTED', 'No connection to PostgreSQL', outage)
       }
       await this.#nextChange(patienceMs)
@@ -231,6 +251,8 @@ class ConnectionPool implements Pool {
           }
         },
         failed: (error, sent) => {
+          const failure = classify(error)
+          if (failure) this.#failures[failure] += 1
           if (isOfConnection(error)) slot.retire(error)
           resolve({ error, sent })
         },

@@ -31,6 +31,8 @@ export interface Call {
   readonly deadlineMs: number
   /** True once nobody waits: the request was answered, or its client has gone. */
   readonly ended: boolean
+  /** How long its calls have waited here until they were sent, in milliseconds; the queue adds to it. */
+  queuedMs: number
 }
 
 /** A call of an account. */
@@ -48,12 +50,19 @@ export class Queue {
   readonly #carrier: Carrier
   readonly #limits: QueueLimits
   readonly #lanes = new Map<unknown, Lane>()
+  /** Calls that were turned away, by the reason. */
+  readonly refused = { queue_full: 0, account_share: 0, too_late: 0 }
   /** Calls that are not settled. */
   #held = 0
 
   constructor(carrier: Carrier, limits: QueueLimits) {
     this.#carrier = carrier
     this.#limits = limits
+  }
+
+  /** What the operations that have been asked for have to do. */
+  get lanes(): Iterable<Lane> {
+    return this.#lanes.values()
   }
 
   /**
@@ -82,13 +91,21 @@ export class Queue {
   /** Throws when the call would be one too many, one too many of its account, or one that comes too late. */
   #admit(account: string, lane: Lane, nowMs: number): void {
     const { callsMax } = this.#limits
-    if (this.#held >= callsMax) throw TOO_MANY
-    if (this.#isTooLate(account, lane, nowMs)) throw TOO_LATE
+    if (this.#held >= callsMax) {
+      this.refused.queue_full += 1
+      throw TOO_MANY
+    }
+    if (this.#isTooLate(account, lane, nowMs)) {
+      this.refused.too_late += 1
+      throw TOO_LATE
+    }
     const accountMax = callsMax * ACCOUNT_SHARE_MAX
     if (this.#held < accountMax) return
     let own = 0
     for (const { waiting } of this.#lanes.values()) own += waiting.count(account)
-    if (own >= accountMax) throw TOO_MANY_OF_ACCOUNT
+    if (own < accountMax) return
+    this.refused.account_share += 1
+    throw TOO_MANY_OF_ACCOUNT
   }
 
   /** While a lane is late, accounts that have nothing waiting there still get in, as long as they are few. */
@@ -140,9 +157,12 @@ export class Queue {
     if (batch.length === 0) return
     lane.inFlight += 1
     lane.lastSize = batch.length
+    lane.countSent(batch)
+    const { sentAtMs } = lane
     void runBatch(this.#carrier, lane.operation, batch).then(() => {
       this.#held -= batch.length
       lane.inFlight -= 1
+      lane.countDone(sentAtMs)
       if (lane.waiting.size > 0) this.#send(lane)
     })
   }

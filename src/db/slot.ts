@@ -73,6 +73,8 @@ export class Slot {
   failure: Error | undefined
   /** Answers that this connection has given. */
   answered = 0
+  /** Connections here that ended, so that another was opened. */
+  replaced = 0
   #readyAtMs = 0
   readonly #options: SlotOptions
 
@@ -93,6 +95,7 @@ export class Slot {
       try {
         const error = await this.#live()
         if (signal.aborted) return
+        this.replaced += 1
         onEvent({ type: error instanceof AnswerMismatchError ? 'mismatch' : 'lost', error })
         // It is replaced at once when it was worth it; of a server that lets nothing last not much is asked.
         const lastedMs = performance.now() - this.#readyAtMs

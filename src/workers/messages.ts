@@ -1,4 +1,5 @@
 // The messages between processes and between threads. Loads nothing.
+import type { Family } from '../stats/families.ts'
 
 /**
  * What a start knows of the database: `migrated` is final. Until then listeners open no connection of their own.
@@ -20,6 +21,10 @@ export type SupervisorMessage =
   | { type: 'database'; state: DatabaseState }
   /** Whether all listeners but the receiver are ready, as far as they have reported. */
   | { type: 'others'; ready: boolean }
+  /** What it is to log from now on, as in `LOG_LEVEL`. */
+  | { type: 'log-level'; levels: string }
+  /** Asks for what it has counted. */
+  | { type: 'count'; round: number }
 
 /**
  * Listener to supervisor: it now accepts connections, has tried to open its own to the database, or no longer accepts
@@ -33,6 +38,8 @@ export type ListenerMessage =
   | { type: 'beat' }
   /** Its readiness has changed, or is known for the first time. */
   | { type: 'readiness'; ready: boolean }
+  /** What it has counted, in answer to the supervisor's question of that round. */
+  | { type: 'counted'; round: number; families: readonly Family[] }
 
 /** Listener to hash thread. */
 export type PasswordTask =

@@ -37,7 +37,8 @@ export class Slot {
   state: SlotState = 'empty'
   /** Whether its process has tried to open its connections to the database. */
   usable = false
-  /** Whether its process has reported that it is not ready. */
+  /** Whether its process has reported that it is ready, or that it is not. */
+  ready = false
   unready = false
   /** Checks since its last message. */
   silentChecks = 0
@@ -73,6 +74,8 @@ export class Slot {
     }
     this.#child = child
     child.on('message', (message) => {
+      // What a process has sent may arrive after its end.
+      if (this.#child !== child) return
       this.silentChecks = 0
       this.#hooks.onMessage(this, message as ListenerMessage | null)
     })
@@ -90,6 +93,13 @@ export class Slot {
 
   send(message: SupervisorMessage): void {
     if (this.#child?.connected) this.#child.send(message)
+  }
+
+  /** Asks its process for what it has counted. False when there is none that has started. */
+  ask(round: number): boolean {
+    if (this.state !== 'listening' && this.state !== 'refusing') return false
+    this.send({ type: 'count', round })
+    return this.#child?.connected === true
   }
 
   kill(): void {
@@ -128,6 +138,7 @@ export class Slot {
   #end(child: ChildProcess | undefined, signal: NodeJS.Signals | null, reason: string): void {
     this.state = 'empty'
     this.usable = false
+    this.ready = false
     this.unready = false
     this.#child = undefined
     const clean = signal === null && child?.exitCode === 0

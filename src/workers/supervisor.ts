@@ -1,4 +1,5 @@
 // Runs in the supervisor process. Keeps the wanted number of listener processes alive, and none that has stopped responding.
+import { type Counts, ListenerCounts } from './counts.ts'
 import {
   type DatabaseState,
   type Findings,
@@ -27,6 +28,8 @@ export interface SupervisorOptions extends Command {
   drainDelayMs: number
   /** Time that its drain may take after that. */
   shutdownTimeoutMs: number
+  /** Whether counts are to outlive their listeners. */
+  keepsCounts: boolean
   onReplaced(event: { listener_pid: number | undefined; reason: string; delay_ms: number }): void
   /** The event loop of a listener does not turn; the listener is killed, and then replaced. */
   onSilent(event: { listener_pid: number | undefined; silent_ms: number }): void
@@ -41,6 +44,9 @@ type State = 'starting' | 'running' | 'draining'
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #slots: Slot[]
+  readonly #counts: ListenerCounts
+  /** Listeners that were replaced, by how they ended. */
+  readonly replaced = new Map<string, number>()
   readonly #start = Promise.withResolvers<void>()
   readonly #use = Promise.withResolvers<Findings>()
   readonly #findings: Findings = {}
@@ -52,6 +58,8 @@ export class Supervisor {
   #rescueAtMs = Number.NEGATIVE_INFINITY
   #state: State = 'starting'
   #database: DatabaseState | undefined
+  /** Undefined as long as it is that of the settings. */
+  #logLevels: string | undefined
   #clean = true
 
   constructor(options: SupervisorOptions) {
@@ -62,6 +70,7 @@ export class Supervisor {
         onEnd: (slot, end) => this.#ended(slot, end),
       })
     })
+    this.#counts = new ListenerCounts(this.#slots, options.keepsCounts)
     this.#checkMs = options.silenceMsMax / SILENT_CHECKS_MAX
     this.#checks = setInterval(() => this.#checkSilence(), this.#checkMs).unref()
     for (const slot of this.#slots) this.#spawn(slot)
@@ -77,10 +86,33 @@ export class Supervisor {
     return this.#use.promise
   }
 
+  /** What all listeners have counted, in every one of their lives. */
+  readCounts(): Promise<Counts> {
+    return this.#counts.read()
+  }
+
+  /** The states of the listeners. */
+  get states(): string[] {
+    return this.#slots.map(({ state }) => state)
+  }
+
+  /** Why no client should be sent here, as far as the listeners have reported; undefined when one should. */
+  async whyNotReady(): Promise<string | undefined> {
+    if (this.#state === 'draining') return 'The service is draining'
+    if (this.#slots.some(({ unready }) => unready)) return 'A listener is not ready'
+    return this.#slots.some(({ ready }) => ready) ? undefined : 'No listener is ready yet'
+  }
+
   /** Reports the state of the database to every listener, and to each that is started later. */
   reportDatabase(state: DatabaseState): void {
     this.#database = state
     this.#send({ type: 'database', state })
+  }
+
+  /** Sets what every listener logs, and each that is started later. */
+  setLogLevels(levels: string): void {
+    this.#logLevels = levels
+    this.#send({ type: 'log-level', levels })
   }
 
   /**
@@ -116,6 +148,7 @@ export class Supervisor {
     const migrated = this.#database === 'migrated'
     slot.start({ ...this.#options, arguments: migrated ? [...words, MIGRATED] : words })
     if (this.#database && !migrated) slot.send({ type: 'database', state: this.#database })
+    if (this.#logLevels) slot.send({ type: 'log-level', levels: this.#logLevels })
   }
 
   #send(message: SupervisorMessage): void {
@@ -148,8 +181,12 @@ export class Supervisor {
         }
         break
       case 'readiness':
-        slot.unready = message?.ready !== true
+        slot.ready = message?.ready === true
+        slot.unready = !slot.ready
         this.#reportOthers()
+        break
+      case 'counted':
+        if (message) this.#counts.receive(slot, message.round, message.families)
         break
       case 'refusing':
         slot.state = 'refusing'
@@ -168,6 +205,7 @@ export class Supervisor {
       this.#start.resolve()
     } else {
       clearInterval(this.#checks)
+      this.#counts.close()
       for (const slot of this.#slots) slot.cancel()
       // Has no effect when the start is over.
       this.#start.reject(new Error('Stopped while starting'))
@@ -184,6 +222,7 @@ export class Supervisor {
   }
 
   #ended(slot: Slot, end: End): void {
+    this.#counts.keep(slot)
     this.#reportOthers()
     switch (this.#state) {
       case 'draining':
@@ -202,6 +241,7 @@ export class Supervisor {
 
   #replace(slot: Slot, { pid, reason }: End): void {
     const now = performance.now()
+    this.replaced.set(reason, (this.replaced.get(reason) ?? 0) + 1)
     slot.plan(now + slot.delayMs(reason), () => this.#spawn(slot))
     this.#rescue(now)
     const delayMs = Math.round(slot.dueAtMs - now)

@@ -337,6 +337,10 @@ test('a role that may only read and write rows can start when nothing is pending
     await expect(run({ url: url.href })).rejects.toThrow(
       'Cannot apply "0002_b.sql": permission denied',
     )
+    await database.query(`revoke select on schema_migrations from ${role}`)
+    await expect(run({ url: url.href })).rejects.toThrow(
+      /^Cannot read which migrations are applied: permission denied .* has to grant select on it$/,
+    )
   } finally {
     await database.query(`drop owned by ${role}`)
     await database.query(`drop role ${role}`)

@@ -1,6 +1,6 @@
 // What may wait for PostgreSQL, for how long, and whose turn it is.
 import { randomUUID } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate } from 'node:timers/promises'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DatabaseOverloadedError } from '../../src/db/failures.ts'
@@ -181,6 +181,20 @@ describe('a call that nobody waits for any more', () => {
       expect(await Promise.all(calls)).toEqual(['answered', 'CallExpiredError', 'CallExpiredError'])
     }
   })
+})
+
+test('a call knows how long it has waited until it was sent', async () => {
+  const queue = new Queue(pool, { batchCallsMax: 128, singlesMax: 64, callsMax: 5000 })
+  const [sent, waiting] = [callOf(OWNER), callOf(OWNER)]
+  const unlock = await lockTables()
+  const first = findTask(queue, sent, OTHER)
+  const second = findTask(queue, waiting, OTHER)
+  const heldMs = 100
+  await delay(heldMs)
+  await unlock()
+  await Promise.all([first, second])
+  expect(sent.queuedMs).toBeLessThan(heldMs)
+  expect(waiting.queuedMs).toBeGreaterThanOrEqual(heldMs - 1)
 })
 
 test('a flood of lists lets the list of another account go before it', async () => {

@@ -37,6 +37,44 @@ interface Places {
   folder: string
 }
 
+/**
+ * HAProxy between the service and PostgreSQL, as a unix socket in front of a unix socket. While PostgreSQL does not answer
+ * its checks it accepts connections all the same, and ends them at once.
+ */
+export async function startDatabaseBalancer(databaseUrl: string): Promise<Balancer> {
+  const { binary, args } = PROXIES.haproxy
+  const url = new URL(databaseUrl)
+  const folder = await mkdtemp(join(tmpdir(), 'taskapi-h-'))
+  const file = join(folder, 'balancer.conf')
+  const socket = '.s.PGSQL.5432'
+  const configuration = `global
+  maxconn 2000
+defaults
+  mode tcp
+  timeout connect 1s
+  timeout client 1h
+  timeout server 1h
+  timeout check 2s
+frontend front
+  bind unix@${folder}/${socket} mode 777
+  default_backend database
+backend database
+  option pgsql-check user ${url.searchParams.get('user')}
+  default-server check inter 200ms fall 1 rise 1
+  server database unix@${url.searchParams.get('host')}/${socket}
+`
+  await writeFile(file, configuration)
+  const child = spawn(binary, args(file), { stdio: 'ignore' })
+  url.searchParams.set('host', folder)
+  return {
+    url: url.href,
+    close: async () => {
+      await end(child)
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
 /** What a balancer needs of the files in `deploy`, with shorter times. */
 const CONFIGURATIONS: Readonly<Record<ProxyName, (places: Places) => string>> = {
   haproxy: ({ port, nodePorts }) => `global

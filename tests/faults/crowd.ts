@@ -76,12 +76,16 @@ export class Crowd {
   /** Opens them first; then they take turns. */
   async #stayIdle(): Promise<void> {
     const { idle } = this.#options
-    const perTick = (idle * IDLE_TICK_MS) / IDLE_MS
+    let sentAtMs = performance.now()
     let due = 0
     let next = 0
     for (let rounds = 0; this.#running; rounds += 1) {
       if (this.#idle.length < idle && rounds % 10 === 0) await this.#openIdle()
-      for (due += perTick; due >= 1; due -= 1) {
+      // By the time that has passed: on a busy machine a tick takes longer, and a turn must not.
+      const nowMs = performance.now()
+      due += ((nowMs - sentAtMs) * idle) / IDLE_MS
+      sentAtMs = nowMs
+      for (; due >= 1; due -= 1) {
         const connection = this.#idle[next % Math.max(this.#idle.length, 1)]
         next += 1
         if (!connection || connection.busy) continue
@@ -185,9 +189,12 @@ async function sendBody(
     `POST /api/v1/tasks HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${token}\r\n` +
       `content-type: application/json\r\ncontent-length: ${BODY_BYTES}\r\n\r\n`,
   )
+  let dueMs = performance.now()
   for (let at = 0; at < BODY_BYTES && status === undefined && !ended; at += bytes) {
     socket.write(BODY.subarray(at, at + bytes))
-    await delay(pauseMs)
+    dueMs += pauseMs
+    // What a busy machine made late is sent at once, so that the body takes as long as it should.
+    await delay(Math.max(dueMs - performance.now(), 0))
   }
   await Promise.race([answered, delay(ANSWER_WAIT_MS, undefined, { ref: false })])
   socket.destroy()

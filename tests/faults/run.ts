@@ -59,7 +59,9 @@ await removeRunFolder()
 const missed = results.some(({ outcome }) =>
   outcome.figures.some(({ measured, limit }) => !(measured <= limit)),
 )
-process.exitCode = missed ? 1 : 0
+// A scenario that could not go on may have left something behind, which would keep this process.
+endDescendants()
+process.exit(missed ? 1 : 0)
 
 /**
  * Ends whatever the scenario has started, and then this process. A signal from a terminal reaches the services, but not
@@ -69,9 +71,13 @@ function interrupt(signal: NodeJS.Signals): void {
   interrupted = true
   const stopped = server?.kill().then(() => server?.close())
   void Promise.resolve(stopped).finally(() => {
-    for (const pid of descendantsOf(process.pid)) endProcess(pid)
+    endDescendants()
     process.kill(process.pid, signal)
   })
+}
+
+function endDescendants(): void {
+  for (const pid of descendantsOf(process.pid)) endProcess(pid)
 }
 
 function endProcess(pid: number): void {

@@ -6,7 +6,7 @@ import { useService } from '../support/fixture.ts'
 import { JWT_SECRET } from '../support/service.ts'
 import { claimsOf, signed } from '../support/tokens.ts'
 
-const fixture = useService({ LOG_LEVEL: 'debug' })
+const fixture = useService({ LOG_REQUESTS: 'all' })
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/
 const WRONG = 'Wrong e-mail address or password'
 

@@ -38,7 +38,7 @@ describe.each([1, 2])('of a service with %i listener(s)', (listeners) => {
     database = await createDatabase()
     service = await startService(database.url, {
       LISTENERS: String(listeners),
-      LOG_LEVEL: 'debug',
+      LOG_REQUESTS: 'all',
     })
     client = createClient(service.url)
     accounts = await Promise.all(Array.from({ length: ACCOUNTS }, () => register(client)))

@@ -85,6 +85,7 @@ beforeAll(async () => {
   const uws = loadUws()
   host = new Host({
     log: pino({ level: 'silent' }),
+    requestLog: undefined,
     lifecycle: new Lifecycle(),
     allowedOrigins: undefined,
     allowedHeaders: '*',

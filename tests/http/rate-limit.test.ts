@@ -5,7 +5,7 @@ import { useService } from '../support/fixture.ts'
 
 const LIMIT = 5
 const ID = '01a2024a-fc86-7056-b801-9e780d49bebb'
-const limited = useService({ RATE_LIMIT: `${LIMIT}/h`, LOG_LEVEL: 'debug' })
+const limited = useService({ RATE_LIMIT: `${LIMIT}/h`, LOG_REQUESTS: 'all' })
 const unlimited = useService()
 
 async function repeat(count: number, send: () => Promise<Answer>): Promise<Answer[]> {

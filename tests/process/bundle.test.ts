@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -11,14 +14,17 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const BUNDLE = `${ROOT}dist/server/main.cjs`
 
 let database: TestDatabase
+let folder: string
 
 beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'taskapi-bundle-'))
   execFileSync(process.execPath, [`${ROOT}build/bundle.ts`], { stdio: 'pipe' })
   database = await createDatabase({ empty: true })
 })
 
 afterAll(async () => {
   await database.drop()
+  await rm(folder, { recursive: true })
 })
 
 test.each(['1', '2'])('the bundle serves the API with %s listeners', async (LISTENERS) => {
@@ -77,19 +83,21 @@ test('the bundle encrypts its connections to PostgreSQL when the URL asks for it
 })
 
 test('a stack that the bundle logs names the functions of the sources', async () => {
-  const other = createServer()
-  await new Promise<void>((ready) => other.listen(0, '127.0.0.1', ready))
-  const { port } = other.address() as AddressInfo
+  // No start expects this to fail, so there is a stack.
+  const fault = 'require("node:net").createServer = () => { throw new Error("a fault") }'
+  const file = join(folder, 'fault.cjs')
+  await writeFile(file, fault)
   const settings = { DATABASE_URL: database.url, JWT_SECRET, SERVER_HOST: '127.0.0.1' }
-  const running = await runMain({ ...settings, SERVER_PORT: String(port) }, [], BUNDLE)
+  const env = { ...settings, SERVER_PORT: '0', NODE_OPTIONS: `--require ${file}` }
+  const running = await runMain(env, [], BUNDLE)
   const { err } = await running.line(({ msg }) => msg === 'Cannot start')
   expect(err).toMatchObject({
+    message: expect.stringContaining('a fault'),
     stack: expect.stringMatching(
       / at (async )?(Object\.)?takePlace \(.* at async startService \(/s,
     ),
   })
   expect((await running.exited).code).toBe(1)
-  other.close()
 })
 
 test('the bundle does not serve sources', async () => {

@@ -146,7 +146,7 @@ describe('a unix socket', () => {
     expect(await readFile(path, 'utf8')).toBe('precious')
     const elsewhere = await start({ SERVER_HOST: join(folder, 'missing', 'http.sock') })
     expect((await elsewhere.exited).code).toBe(1)
-    expect(elsewhere.stderr()).toContain('no such file or directory')
+    expect(elsewhere.stderr()).toContain('its folder does not exist')
   })
 
   test('has proxies as peers: no share of connections, and the clients that they name', async () => {

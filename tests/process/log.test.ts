@@ -106,7 +106,7 @@ test.each([
     SERVER_HOST: '127.0.0.1',
     SERVER_PORT: String(port),
     LISTENERS: '2',
-    LOG_LEVEL: 'debug',
+    LOG_REQUESTS: 'all',
     SHUTDOWN_TIMEOUT_MS: '2000',
   }
   const service = run([MAIN], env, redirection)

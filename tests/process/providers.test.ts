@@ -186,8 +186,8 @@ describe.skipIf(!isComplete)('a URL (needs openssl, pgbouncer, postgresql-15)', 
         SERVER_PORT: '0',
         STARTUP_TIMEOUT_MS: '1',
       })
-      const { err } = await running.line(({ msg }) => msg === 'Cannot start')
-      expect(JSON.stringify(err)).toContain(reason)
+      const line = await running.line(({ msg }) => msg === 'Cannot start')
+      expect(JSON.stringify(line.reason)).toContain(reason)
       expect((await running.exited).code).toBe(1)
     },
     TIMEOUT_MS,

@@ -122,7 +122,7 @@ describe('taskapi config', () => {
       JWT_SECRET: { value: { bytes: OTHER_SECRET.length }, source: '.env' },
       JWT_SECRET_PREVIOUS: { value: null, source: 'default' },
       SERVER_PORT: { value: 9000, source: 'PORT in the environment' },
-      LOG_LEVEL: { value: 'debug', source: 'the environment' },
+      LOG_LEVEL: { value: 'DEBUG', source: 'the environment' },
       LISTENERS: { value: expect.any(Number), source: 'computed' },
       DB_CONNECTIONS: { value: 3, source: 'computed' },
       DB_QUEUE: { value: 2500, source: 'default' },

@@ -86,6 +86,32 @@ describe('configuration', () => {
   })
 })
 
+/** One line says what is wrong and what helps, and the log says it once. */
+function expectNoStack(running: TestProcess, problem: string, help: string): void {
+  expect(running.stderr()).toMatch(/^.*\n$/)
+  expect(running.stderr()).toContain(problem)
+  expect(running.stderr()).toContain(help)
+  const fatal = running.lines.filter(({ level }) => level === 'fatal')
+  expect(fatal).toMatchObject([
+    { msg: 'Cannot start', reason: { message: running.stderr().trimEnd() } },
+  ])
+  expect(JSON.stringify(running.lines)).not.toContain('stack')
+}
+
+test('a database that is not there in time is a clear error', async () => {
+  const running = await runMain({
+    DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/db',
+    JWT_SECRET,
+    SERVER_HOST: '127.0.0.1',
+    SERVER_PORT: '0',
+    STARTUP_TIMEOUT_MS: '1',
+  })
+  expect((await running.exited).code).toBe(1)
+  expectNoStack(running, 'Cannot reach PostgreSQL within 1 ms: ', 'raise STARTUP_TIMEOUT_MS')
+  expect(running.stderr()).toContain('ECONNREFUSED')
+  expect(running.stderr() + JSON.stringify(running.lines)).not.toContain('hunter2')
+})
+
 describe('the port', () => {
   test('taken by another program is a clear error', async () => {
     const database = await createDatabase()
@@ -100,7 +126,7 @@ describe('the port', () => {
       SERVER_PORT: String(port),
     })
     expect((await running.exited).code).toBe(1)
-    expect(running.stderr()).toContain(`Cannot listen on 127.0.0.1:${port}`)
+    expectNoStack(running, `Cannot listen on 127.0.0.1:${port}`, 'set SERVER_PORT to a free port')
     other.close()
     await database.drop()
   })
@@ -308,13 +334,22 @@ describe('without DATABASE_URL', () => {
     expect(running.stderr() + JSON.stringify(running.lines)).not.toContain('cut short')
   })
 
+  test('a folder that cannot be made or written is a clear error', async () => {
+    const file = join(folder, 'file')
+    await writeFile(file, '')
+    const running = await start({ DATA_DIR: join(file, 'data') })
+    expect((await running.exited).code).toBe(1)
+    const help = 'set DATA_DIR to a folder that this user may write'
+    expectNoStack(running, `Cannot use "${join(file, 'data')}": a part of its path`, help)
+  })
+
   test(
     'a second copy on the same folder is refused',
     async () => {
       const first = await whenListening(await start())
       const second = await start()
       expect((await second.exited).code).toBe(1)
-      expect(second.stderr()).toContain('another copy of taskapi')
+      expectNoStack(second, 'another copy of taskapi', 'set DATA_DIR or DATABASE_URL')
       expect((await createClient(first.url).get('/ready')).status).toBe(200)
       expect((await first.stop()).code).toBe(0)
     },

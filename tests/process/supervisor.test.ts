@@ -43,6 +43,7 @@ function supervise(listeners: number, behaviour: KnownListener, replacement = be
     silenceMsMax: SILENCE_MS_MAX,
     drainDelayMs: 0,
     shutdownTimeoutMs: 5000,
+    keepsCounts: false,
     onReplaced: ({ listener_pid: pid, reason, delay_ms: delayMs }) => {
       kept.replaced.push({ pid, reason, delayMs })
     },

@@ -111,6 +111,7 @@ export async function startEdge(bodyBytesMax = BODY_BYTES_MAX): Promise<Edge> {
   const state: State = { text: new Ready('"text"'), reads: 0, writes: [] }
   const host = new Host({
     log: pino({ level: 'warn' }, { write: (line: string) => log.push(JSON.parse(line)) }),
+    requestLog: undefined,
     lifecycle,
     allowedOrigins: undefined,
     allowedHeaders: '*',

@@ -33,7 +33,7 @@ export function tasksOf(queue: Queue, waitMsMax = 10_000): Tasks {
 }
 
 export function callOf(caller: string, waitMsMax = 10_000): AccountCall {
-  return { caller, deadlineMs: performance.now() + waitMsMax, ended: false }
+  return { caller, deadlineMs: performance.now() + waitMsMax, ended: false, queuedMs: 0 }
 }
 
 function parse(json: Buffer | undefined): Task | undefined {

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { ConfigError, parseConfig } from '../../src/server/config/config.ts'
 import { countCpus } from '../../src/server/config/cpus.ts'
 import { HELP_COLUMNS, renderHelp } from '../../src/server/config/docs.ts'
+import { logLevels } from '../../src/server/config/log-levels.ts'
 import { settingEntries } from '../../src/server/config/settings.ts'
 import { MAIN } from '../support/service.ts'
 
@@ -21,11 +22,16 @@ function problems(env: Record<string, string>, file = '') {
   return []
 }
 
+/** The same for every module. */
+function levels(level: string) {
+  return { process: level, http: level, api: level, db: level, workers: level }
+}
+
 test("has the article's defaults", () => {
   expect(parseConfig({})).toMatchObject({
     JWT_EXPIRATION_HOURS: 24,
     SERVER_PORT: 8080,
-    LOG_LEVEL: 'info',
+    LOG_LEVEL: levels('info'),
     LISTENERS: Math.max(1, Math.floor(countCpus() / 2)),
   })
 })
@@ -43,7 +49,11 @@ test.each([
 test('reads the environment first, then the file; empty means not set', () => {
   const file = 'SERVER_PORT=9000\nLOG_LEVEL="debug"\n# a comment\nJWT_EXPIRATION_HOURS=1'
   const config = parseConfig({ SERVER_PORT: '7000', LOG_LEVEL: '' }, file)
-  expect(config).toMatchObject({ SERVER_PORT: 7000, LOG_LEVEL: 'debug', JWT_EXPIRATION_HOURS: 1 })
+  expect(config).toMatchObject({
+    SERVER_PORT: 7000,
+    LOG_LEVEL: levels('debug'),
+    JWT_EXPIRATION_HOURS: 1,
+  })
 })
 
 describe('a unix socket', () => {
@@ -312,7 +322,7 @@ test('words may be written in upper case, and on and off as other words', () => 
     RATE_LIMIT: '100/S',
     TRUSTED_PROXIES: 'Loopback',
   })
-  expect(config).toMatchObject({ LOG_LEVEL: 'info', DB_POOLER: 'transaction' })
+  expect(config).toMatchObject({ LOG_LEVEL: levels('info'), DB_POOLER: 'transaction' })
   expect(config.RATE_LIMIT).toEqual({ requests: 100, seconds: 1 })
   expect(config.TRUSTED_PROXIES).toHaveLength(2)
   expect(parseConfig({ RATE_LIMIT: 'OFF' }).RATE_LIMIT).toBeUndefined()
@@ -323,6 +333,29 @@ test('words may be written in upper case, and on and off as other words', () => 
     expect(parseConfig({ DB_BATCHING }).DB_BATCHING).toBe(false)
   }
   expect(problems({ DB_BATCHING: 'maybe' })).toMatchObject([{ name: 'DB_BATCHING' }])
+})
+
+test.each([
+  ['info,db=debug,http=warn', { ...levels('info'), db: 'debug', http: 'warn' }],
+  ['db=debug', { ...levels('info'), db: 'debug' }],
+  [' DB = Debug , ERROR', { ...levels('error'), db: 'debug' }],
+])('LOG_LEVEL %s gives single modules a level of their own', (LOG_LEVEL, expected) => {
+  expect(parseConfig({ LOG_LEVEL }).LOG_LEVEL).toEqual(expected)
+})
+
+test.each([
+  ['loud', '"loud" is not a level'],
+  ['info,', '"" is not a level'],
+  ['info,db=', '"" is not a level'],
+  ['db=debug=info', '"debug=info" is not a level'],
+  ['info,database=debug', '"database" is not a module'],
+  ['info,=debug', '"" is not a module'],
+  ['info,warn', 'there are two levels for all modules'],
+  ['db=info,db=warn', 'there are two levels for db'],
+])('LOG_LEVEL %s is refused with the reason and what is accepted', (LOG_LEVEL, reason) => {
+  const [found] = problems({ LOG_LEVEL })
+  expect(found?.expected).toBe(`${logLevels.expected}; ${reason}`)
+  for (const word of ['silent', 'process', 'workers']) expect(logLevels.expected).toContain(word)
 })
 
 test('the help fits its columns and aligns what it says about each setting', () => {

@@ -14,9 +14,9 @@ interface Written {
   unwritten?: number
 }
 
-function openLog(): { outages: OutageLog; lines: Written[] } {
+function openLog(level = 'info'): { outages: OutageLog; lines: Written[] } {
   const lines: Written[] = []
-  const logger = pino({}, { write: (line) => void lines.push(JSON.parse(line)) })
+  const logger = pino({ level }, { write: (line) => void lines.push(JSON.parse(line)) })
   return { outages: new OutageLog(logger), lines }
 }
 
@@ -33,6 +33,12 @@ test('a failure that goes on is written at once, and after 1, 2, 4, … 60 secon
   expect(lines.map(({ unwritten }) => unwritten ?? 0)).toEqual([
     0, 1, 3, 7, 15, 31, 63, 119, 119, 119,
   ])
+})
+
+test('at debug, each failure is written', () => {
+  const { outages, lines } = openLog('debug')
+  for (let round = 0; round < 5; round += 1) outages.write(UNREACHABLE, 1000)
+  expect(lines).toHaveLength(5)
 })
 
 test('kinds do not hide each other, and the end of an outage is written once', () => {

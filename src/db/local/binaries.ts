@@ -4,6 +4,7 @@ import { chmod, cp, mkdtemp, readFile, rename, rm, stat, symlink } from 'node:fs
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
+import { SetupError } from '../setup-error.ts'
 import { isFolderOf, ownUid } from './private-files.ts'
 
 /** The folder with `bin`, `lib` and `share`, complete. With `forOthers`, users other than us can read it. */
@@ -21,7 +22,9 @@ function findPackage(): string {
   try {
     return dirname(dirname(createRequire(import.meta.url).resolve(name)))
   } catch {
-    throw new Error(`DATABASE_URL is not set and the local PostgreSQL ("${name}") is not installed`)
+    throw new SetupError(
+      `DATABASE_URL is not set and the local PostgreSQL ("${name}") is not installed`,
+    )
   }
 }
 
@@ -64,7 +67,7 @@ async function copyBinaries(packageFolder: string): Promise<string> {
     })
   }
   if (await isFolderOf(home, ownUid())) return home
-  throw new Error(
+  throw new SetupError(
     `Cannot use "${home}": another user made it or can write it; fix: rm -r "${home}"`,
   )
 }

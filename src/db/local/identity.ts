@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { lchownSync, lstatSync, readdirSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { SetupError } from '../setup-error.ts'
 import { ignore } from './binaries.ts'
 
 export interface Identity {
@@ -31,7 +32,7 @@ export async function serverIdentity(dataFolder: string): Promise<Identity | und
   if (isReserved(owner) && !taken.has(owner)) return { uid: owner, gid: owner }
   for (const uid of await busyUids()) taken.add(uid)
   const uid = findFreeUid(dataFolder, taken)
-  if (uid === undefined) throw new Error(`Cannot choose a user for PostgreSQL: ${CHOICE}`)
+  if (uid === undefined) throw new SetupError(`Cannot choose a user for PostgreSQL: ${CHOICE}`)
   return { uid, gid: uid }
 }
 
@@ -56,7 +57,7 @@ export async function initdbIdentity({ gid }: Identity): Promise<Identity> {
   if (uid !== undefined) return { uid, gid }
   const lack =
     'every system account of /etc/passwd runs processes, and initdb needs one that is idle'
-  throw new Error(`Cannot make a PostgreSQL cluster as root: ${lack}; ${CHOICE}`)
+  throw new SetupError(`Cannot make a PostgreSQL cluster as root: ${lack}; ${CHOICE}`)
 }
 
 /** `nobody` comes last, because programs that want no user of their own become it at any time. */

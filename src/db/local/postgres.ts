@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { SetupError } from '../setup-error.ts'
 import { ignore, prepareBinaries } from './binaries.ts'
 import {
   formerOwners,
@@ -143,7 +144,7 @@ async function makeCluster(cluster: Cluster, home: string): Promise<void> {
     ...(cluster.signal ? { signal: cluster.signal } : {}),
   })
   const [code, output] = await Promise.all([exitCode(child), readAll(child)])
-  if (code !== 0) throw new Error(`Cannot make a PostgreSQL cluster:\n${output}`)
+  if (code !== 0) throw new SetupError(`Cannot make a PostgreSQL cluster:\n${output}`)
   if (identity) handOver(draft, identity)
   await rename(draft, cluster.dataFolder)
 }
@@ -219,7 +220,7 @@ async function makeSocketFolder(cluster: Cluster): Promise<string> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const { identity } = cluster
   if (!(await isFolderOf(folder, ownUid())) && !(await isFolderOf(folder, keeperOf(cluster)))) {
-    throw new Error(
+    throw new SetupError(
       `Cannot use "${folder}" for a socket: it is not a folder that only we can write`,
     )
   }
@@ -283,6 +284,6 @@ function keeperOf({ identity }: Cluster): number {
 
 async function pause(cluster: Cluster, complaint: string): Promise<void> {
   cluster.signal?.throwIfAborted()
-  if (Date.now() > cluster.deadline) throw new Error(complaint)
+  if (Date.now() > cluster.deadline) throw new SetupError(complaint)
   await delay(POLL_MS)
 }

@@ -1,6 +1,7 @@
 // Runs where the local PostgreSQL is started. Refuses files and folders that other users could have planted or changed.
 import { constants } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open, realpath, stat } from 'node:fs/promises'
+import { access, type FileHandle, lstat, mkdir, open, realpath, stat } from 'node:fs/promises'
+import { SetupError } from '../setup-error.ts'
 
 const OTHERS = constants.S_IRWXG | constants.S_IRWXO
 const WRITABLE_BY_OTHERS = constants.S_IWGRP | constants.S_IWOTH
@@ -13,17 +14,40 @@ export function ownUid(): number {
 
 /**
  * Makes the folder when it is absent. Resolves with its real path, so that nobody can exchange a link in its path
- * afterwards. Rejects when another user owns it or can write it.
+ * afterwards. Rejects when another user owns it or can write it, and when we cannot.
  */
 export async function openOwnFolder(path: string): Promise<string> {
-  await mkdir(path, { recursive: true, mode: constants.S_IRWXU })
+  await makeFolder(path)
   const link = await lstat(path)
   if (link.isSymbolicLink() && ![ownUid(), ROOT].includes(link.uid)) {
     throw refusal(path, `it is a link of another user (uid ${link.uid})`, `rm "${path}"`)
   }
   const folder = await realpath(path)
   await requireOwned(folder, [ownUid()])
+  await access(folder, constants.W_OK | constants.X_OK).catch(refuseFor(folder))
   return folder
+}
+
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: constants.S_IRWXU }).catch(refuseFor(path))
+}
+
+/** Why a folder cannot be made or written, by the code of the error. */
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not write there',
+  EPERM: 'this user may not write there',
+  EROFS: 'it is on a read-only file system',
+  ENOSPC: 'the disk is full',
+  EEXIST: 'it is a file',
+  ENOTDIR: 'a part of its path is a file',
+}
+
+function refuseFor(folder: string): (error: NodeJS.ErrnoException) => never {
+  return (error) => {
+    const reason = REASONS[error.code ?? '']
+    if (!reason) throw error
+    throw refusal(folder, reason, 'set DATA_DIR to a folder that this user may write')
+  }
 }
 
 /** Rejects unless it is a folder of one of these users that no other user can write. */
@@ -85,6 +109,6 @@ export async function openWithoutLink(path: string, flags: number): Promise<File
   }
 }
 
-function refusal(path: string, reason: string, fix?: string): Error {
-  return new Error(`Cannot use "${path}": ${reason}${fix ? `; fix: ${fix}` : ''}`)
+function refusal(path: string, reason: string, fix?: string): SetupError {
+  return new SetupError(`Cannot use "${path}": ${reason}${fix ? `; fix: ${fix}` : ''}`)
 }

@@ -8,11 +8,12 @@ import {
   type PasswordPoolOptions,
 } from '../../workers/passwords/pool.ts'
 import { type Ready, type Route, routesFor } from '../http/route.ts'
-import type { Logger } from '../observe/log.ts'
+import type { Logger, Loggers } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
-import { createLoginReports, type ReportLogin } from './login-events.ts'
+import { createLoginReports, type LoginReports } from './login-events.ts'
 import { createLoginLimits, type LoginLimits } from './login-limits.ts'
 import type { Readiness } from './readiness.ts'
+import { createTaskReports, type ReportTask } from './task-events.ts'
 import { createTokens, type TokenOptions, type Tokens } from './tokens.ts'
 
 const CLOSE_TIMEOUT_MS = 1000
@@ -27,7 +28,11 @@ export interface Context {
   readonly tokens: Tokens
   readonly limits: LoginLimits
   /** Logs what happens to logins. */
-  readonly report: ReportLogin
+  readonly report: LoginReports['report']
+  /** How often each of that has happened. */
+  readonly loginCounts: LoginReports['counts']
+  /** Logs what happens to tasks, where that is asked for. */
+  readonly reportTask: ReportTask
   /** Lines of the log that would repeat. */
   readonly events: Sampling
   /** The OpenAPI document of the routes. */
@@ -39,6 +44,8 @@ export interface ContextOptions {
   passwords: Omit<PasswordPoolOptions, 'onError'>
   tokens: TokenOptions
   loginLimits: boolean
+  /** Whether changes of tasks are logged. */
+  taskEvents: boolean
 }
 
 /** A part of the API: its routes, and the operations that they need. */
@@ -52,17 +59,19 @@ export const defineRoute = routesFor<Context>()
 
 export function createContext(
   options: ContextOptions,
-  parts: Pick<Context, 'log' | 'readiness' | 'document' | 'database'>,
+  parts: Pick<Context, 'readiness' | 'document' | 'database'> & { log: Loggers },
 ): Context {
-  const { log } = parts
+  const log = parts.log.api
   const queue = new Queue(parts.database, options.queue)
   const events = new Sampling()
+  const { report, counts: loginCounts } = createLoginReports(log, events)
   return {
     ...parts,
+    log,
     queue,
     passwords: createPasswordPool({
       ...options.passwords,
-      onError: (err) => log.error({ err }, 'Password pool failed'),
+      onError: (err) => parts.log.workers.error({ err }, 'Password pool failed'),
     }),
     tokens: createTokens(options.tokens),
     limits: createLoginLimits({
@@ -74,7 +83,9 @@ export function createContext(
           log.warn({ repeats, reason }, 'Login limits are kept by each listener alone'),
         ),
     }),
-    report: createLoginReports(log, events),
+    report,
+    loginCounts,
+    reportTask: options.taskEvents ? createTaskReports(parts.log.events) : () => undefined,
     events,
   }
 }

@@ -71,7 +71,12 @@ export async function askPatiently<Result>(
     () => late.reject(new Error(`PostgreSQL did not answer within ${PATIENCE_MS} ms`)),
     PATIENCE_MS,
   )
-  const call = { caller: undefined, deadlineMs: performance.now() + PATIENCE_MS, ended: false }
+  const call = {
+    caller: undefined,
+    deadlineMs: performance.now() + PATIENCE_MS,
+    ended: false,
+    queuedMs: 0,
+  }
   try {
     return await Promise.race([question(call), late.promise])
   } finally {

@@ -20,14 +20,26 @@ interface Source {
   readonly client: string
 }
 
-export type ReportLogin = (event: LoginEvent, source: Source, userId?: string) => void
+export interface LoginReports {
+  readonly report: (event: LoginEvent, source: Source, userId?: string) => void
+  /** How often each has happened. */
+  readonly counts: Readonly<Record<LoginEvent, number>>
+}
 
 /**
  * Makes the function that logs them. Each takes the hash of a password, so there are dozens a second at most, and they are
  * sampled by client; only refusals come in any number, and are sampled all together. A line says how many it stands for.
  */
-export function createLoginReports(log: Logger, sampling: Sampling): ReportLogin {
-  return (event, { requestId: request_id, client }, user_id) => {
+export function createLoginReports(log: Logger, sampling: Sampling): LoginReports {
+  const counts = {
+    account_registered: 0,
+    password_refused: 0,
+    login_succeeded: 0,
+    login_failed: 0,
+    login_throttled: 0,
+  }
+  const report: LoginReports['report'] = (event, { requestId: request_id, client }, user_id) => {
+    counts[event] += 1
     const kind = event === 'login_throttled' ? event : `${event} ${client} ${user_id ?? ''}`
     const level = event === 'login_throttled' ? 'warn' : 'info'
     sampling.add(kind, (repeats) => {
@@ -35,4 +47,5 @@ export function createLoginReports(log: Logger, sampling: Sampling): ReportLogin
       log[level]({ event, request_id, client, user_id, ...counted }, MESSAGES[event])
     })
   }
+  return { report, counts }
 }

@@ -141,8 +141,9 @@ const createTask = defineRoute({
       headers: { location: 'URL of the task, relative to the URL of the request' },
     },
   },
-  handle: async ({ queue }, call, { body }) => {
+  handle: async ({ queue, reportTask }, call, { body }) => {
     const { id, json } = await insertTask(queue, call, body)
+    reportTask('task_created', call, id)
     // Relative, as `Link` is: both are right behind a proxy that serves this path under another one.
     const headers = { location: `tasks/${id}` }
     return { status: 201, headers, body: new Ready<TaskRow>(json) }
@@ -177,9 +178,10 @@ const changeTask = defineRoute({
   body: TaskChanges,
   responses: { 200: { description: 'The updated task', body: Task } },
   problems: ['not_found'],
-  handle: async ({ queue }, call, { params, body }) => {
+  handle: async ({ queue, reportTask }, call, { params, body }) => {
     const task = await updateTask(queue, call, params.id, body)
     if (!task) throw notFound('task')
+    reportTask('task_updated', call, params.id)
     return { status: 200, body: new Ready<TaskRow>(task) }
   },
 })
@@ -194,8 +196,9 @@ const removeTask = defineRoute({
   params: TaskId,
   responses: { 204: { description: 'Deleted' } },
   problems: ['not_found'],
-  handle: async ({ queue }, call, { params }) => {
+  handle: async ({ queue, reportTask }, call, { params }) => {
     if (!(await deleteTask(queue, call, params.id))) throw notFound('task')
+    reportTask('task_deleted', call, params.id)
     return { status: 204 }
   },
 })

@@ -1,5 +1,5 @@
 // Runs in the process that the user started, only when it was given arguments. The list of commands.
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { HELP_COLUMNS, renderHelp } from '../config/docs.ts'
 import { VERSION } from '../root.ts'
 import { backUp } from './backup.ts'
@@ -10,6 +10,10 @@ import { checkHealth } from './healthcheck.ts'
 import { applyMigrations, printMigrationStatus } from './migrate.ts'
 import { printDocument } from './openapi.ts'
 import { restore } from './restore.ts'
+import { seed } from './seed.ts'
+
+/** Of 32 bits. */
+const WHOLE_NUMBER_MAX = 2 ** 32 - 1
 
 export interface CliOptions {
   /** Starts the service; resolves when it is up. */
@@ -68,13 +72,31 @@ function addDatabaseCommands(program: Command): void {
     .description('put a backup into an empty database')
     .argument('<file>', 'compressed or not; - is standard input')
     .action(restore)
+  program
+    .command('seed')
+    .description('add made-up accounts and tasks, as a year of use would leave them')
+    .option('--users <count>', 'how many accounts', wholeNumber, 100)
+    .option(
+      '--tasks <count>',
+      'how many tasks, most of them of a few accounts',
+      wholeNumber,
+      10_000,
+    )
+    .option('--seed <number>', 'the same number makes the same rows', wholeNumber, 1)
+    .action(seed)
+}
+
+function wholeNumber(text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (value <= WHOLE_NUMBER_MAX) return value
+  throw new InvalidArgumentError(`Expected a whole number up to ${WHOLE_NUMBER_MAX}.`)
 }
 
 function addDocumentCommands(program: Command): void {
   program.command('openapi').description('print the OpenAPI document').action(printDocument)
   program
     .command('docs')
-    .description('write the generated parts of README.md and package.json, and .env.example')
+    .description('write the generated parts of README.md, docs and package.json, and .env.example')
     .option('--check', 'only check that they are up to date', false)
     .action(writeDocs)
 }

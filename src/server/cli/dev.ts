@@ -1,7 +1,7 @@
 // Runs in the process that the user started: the command `dev`. It has the local PostgreSQL, and the service runs in a
 // child process, which each change of the sources replaces.
 import { childEnvironment, readConfig } from '../config/config.ts'
-import type { Logger } from '../observe/log.ts'
+import type { Loggers } from '../observe/log.ts'
 import { type Child, startChild } from '../process/child.ts'
 import { probePort } from '../process/claims.ts'
 import { type LocalDatabase, startLocalDatabase } from '../process/local-database.ts'
@@ -16,7 +16,7 @@ const NEXT_TRY = 'the next change starts it again'
 
 interface Development {
   readonly entry: string
-  readonly log: Logger
+  readonly log: Loggers
   readonly signal: AbortSignal
   readonly changes: Changes
   /** Outlives every child. It is absent as long as `DATABASE_URL` is set. */
@@ -34,7 +34,7 @@ export async function develop(entry: string): Promise<void> {
     throw new Error('Cannot run "dev" from the bundle: it serves the sources; fix: npm run dev')
   }
   await runUntilStopped(readConfig(), 'dev', async (log, signal) => {
-    const onError = (err: unknown) => log.error({ err }, 'Cannot watch a file')
+    const onError = (err: unknown) => log.process.error({ err }, 'Cannot watch a file')
     const changes = await watchSources(signal, onError)
     return startDevelopment({ entry, log, signal, changes })
   })
@@ -107,7 +107,7 @@ async function prepare(development: Development): Promise<{ env: NodeJS.ProcessE
   const url = urlOf({ SERVER_HOST: host, SERVER_PORT: port })
   if (config.DATABASE_URL) return { env: childEnvironment(changes, {}), url }
   if (!development.local) {
-    development.local = await startLocalDatabase(config, log, signal)
+    development.local = await startLocalDatabase(config, log.db, signal)
     showDatabase(development.local)
   }
   const { DATABASE_URL, JWT_SECRET } = development.local.settings

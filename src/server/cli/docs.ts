@@ -3,8 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { renderEnvExample, renderMarkdown } from '../config/docs.ts'
 import { V8_FLAGS } from '../process/heap.ts'
+import { METRICS } from '../process/metrics-table.ts'
 import { transcript } from '../process/welcome.ts'
-import { ENV_EXAMPLE_FILE, MANIFEST_FILE, README_FILE } from '../root.ts'
+import { ENV_EXAMPLE_FILE, MANIFEST_FILE, OPERATING_FILE, README_FILE } from '../root.ts'
 
 const NODE = ['node', ...V8_FLAGS].join(' ')
 
@@ -23,6 +24,10 @@ export async function writeDocs({ check }: { check: boolean }): Promise<void> {
   }
   const wanted = new Map([
     [README_FILE, Object.entries(parts).reduce(fillPlace, readme)],
+    [
+      OPERATING_FILE,
+      fillPlace(await readFile(OPERATING_FILE, 'utf8'), ['metrics', renderMetrics()]),
+    ],
     [ENV_EXAMPLE_FILE, renderEnvExample()],
     [MANIFEST_FILE, fillStartScript(await readFile(MANIFEST_FILE, 'utf8'))],
   ])
@@ -37,7 +42,7 @@ export async function writeDocs({ check }: { check: boolean }): Promise<void> {
 /** Puts `text` between the marks of `name`. */
 function fillPlace(page: string, [name, text]: [string, string]): string {
   const place = new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- /${name} -->)`)
-  if (!place.test(page)) throw new Error(`README.md has lost its marks for the ${name}`)
+  if (!place.test(page)) throw new Error(`A page has lost its marks for the ${name}`)
   return page.replace(place, (_, opening, closing) => `${opening}\n${text}\n\n${closing}`)
 }
 
@@ -45,6 +50,15 @@ function fillStartScript(manifest: string): string {
   const place = /(?<="start": ")[^"]*(?=")/
   if (!place.test(manifest)) throw new Error('package.json has lost its script "start"')
   return manifest.replace(place, `${NODE} src/server/main.ts`)
+}
+
+/** The metrics as a Markdown table. */
+function renderMetrics(): string {
+  const rows = METRICS.map(({ name, type, labels, help }) => {
+    const names = labels.map((label) => `\`${label}\``).join(', ')
+    return `| \`${name}\` | ${type} | ${names} | ${help} |`
+  })
+  return ['| name | type | labels | what it is |', '|---|---|---|---|', ...rows].join('\n')
 }
 
 function renderShell(commands: string): string {

@@ -16,23 +16,26 @@ const GZIP_START = 0x1f
 
 /** Brings the rows of a backup into an empty database, which is migrated before. */
 export async function restore(name: string): Promise<void> {
-  await withDatabase('Cannot restore', async (address, { STARTUP_TIMEOUT_MS: timeoutMs }) => {
-    const input = await openInput(name)
-    const progress = showProgress(() => input.readShare())
-    const folder = MIGRATIONS_FOLDER
-    const options = {
-      migrationsFolder: folder,
-      migrate: () => migrate({ address, folder, timeoutMs, onApplied: () => undefined }),
-      onRows: (rows: number) => progress.add(rows),
-    }
-    let rows: Record<string, number>
-    try {
-      rows = await load(address, decompress(input.bytes), options)
-    } finally {
-      progress.stop()
-    }
-    process.stderr.write(`Restored ${describeRows(rows)}\n`)
-  })
+  await withDatabase(
+    { failure: 'Cannot restore' },
+    async (address, { STARTUP_TIMEOUT_MS: timeoutMs }) => {
+      const input = await openInput(name)
+      const progress = showProgress(() => input.readShare())
+      const folder = MIGRATIONS_FOLDER
+      const options = {
+        migrationsFolder: folder,
+        migrate: () => migrate({ address, folder, timeoutMs, onApplied: () => undefined }),
+        onRows: (rows: number) => progress.add(rows),
+      }
+      let rows: Record<string, number>
+      try {
+        rows = await load(address, decompress(input.bytes), options)
+      } finally {
+        progress.stop()
+      }
+      process.stderr.write(`Restored ${describeRows(rows)}\n`)
+    },
+  )
 }
 
 interface Input {

@@ -59,11 +59,6 @@ export class ConfigError extends Error {
   }
 }
 
-/** Thrown at a start when what a setting names turns out to need another setting. */
-export class UnfitError extends Error {
-  override readonly name = 'UnfitError'
-}
-
 /**
  * Reads the settings from `env`, then from `file` (the text of a `.env` file) for what `env` does not set,
  * and from the files that either names for secrets. A variable set to the empty string counts as not set. Throws

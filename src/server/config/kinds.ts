@@ -56,12 +56,18 @@ export const listenHost: Kind<string> = {
     const isPath = isSocketPath(host) && !host.endsWith('/')
     const fits = Buffer.byteLength(host) <= SOCKET_PATH_BYTES_MAX
     if (isPath) return fits ? { value: host } : undefined
-    return isIP(host) !== 0 || HOST_NAME.test(host) ? { value: host } : undefined
+    return isHost(host) ? { value: host } : undefined
   },
   explain: (text) =>
     Buffer.byteLength(text) > SOCKET_PATH_BYTES_MAX
       ? `a path has at most ${SOCKET_PATH_BYTES_MAX} bytes`
       : undefined,
+}
+
+/** Where to listen, but not on a unix socket. */
+export const hostName: Kind<string> = {
+  expected: 'an address or a host name',
+  parse: (text) => (isHost(text) ? { value: text } : undefined),
 }
 
 /** Whether `SERVER_HOST` is the path of a unix socket. */
@@ -201,6 +207,10 @@ export function secretText(bytesMin: number): Kind<Secret> {
     secret: true,
     parse: (text) => (Buffer.byteLength(text) < bytesMin ? undefined : { value: new Secret(text) }),
   }
+}
+
+function isHost(text: string): boolean {
+  return isIP(text) !== 0 || HOST_NAME.test(text)
 }
 
 function isOrigin(text: string): boolean {

@@ -4,6 +4,7 @@ import {
   addressRanges,
   choice,
   headerNames,
+  hostName,
   integer,
   type Kind,
   listenHost,
@@ -14,6 +15,7 @@ import {
   rate,
   secretText,
 } from './kinds.ts'
+import { logLevels } from './log-levels.ts'
 
 /** Shortest accepted HS256 key, in bytes: RFC 7518, section 3.2 asks for at least the hash size. */
 const JWT_SECRET_BYTES_MIN = 32
@@ -66,9 +68,42 @@ export const SETTINGS = {
       'Listener processes on the port; by default one per CPU (within the CPU quota), or one per two CPUs when PostgreSQL is on this machine; a unix socket has one',
   },
   LOG_LEVEL: {
-    kind: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    kind: logLevels,
     default: 'info',
-    description: 'Least severe level that is logged; at `debug`, each request is logged',
+    description: 'Least severe level that is logged, of all modules and of single ones',
+  },
+  LOG_REQUESTS: {
+    kind: choice(['off', 'errors', 'slow', 'all']),
+    default: 'off',
+    description:
+      'Requests that have a line each, whatever `LOG_LEVEL` is: `errors` those that got a 5xx or whose client left before the answer, `slow` those and the slow ones',
+  },
+  LOG_SLOW_MS: {
+    kind: integer(1, 600_000),
+    default: '1000',
+    description: 'Duration from which a request is slow, for `LOG_REQUESTS`',
+  },
+  LOG_EVENTS: {
+    kind: onOrOff,
+    default: 'off',
+    description:
+      'Whether each task that is created, changed or deleted has a line with ids, whatever `LOG_LEVEL` is',
+  },
+  ADMIN_PORT: {
+    kind: integer(0, 65_535),
+    description:
+      'Port of `/metrics`, `/livez` and `/readyz` for operators; 0 picks a free one; by default there is none',
+  },
+  ADMIN_HOST: {
+    kind: hostName,
+    default: '127.0.0.1',
+    description: 'Address that `ADMIN_PORT` is on; whoever reaches it is trusted',
+  },
+  ADMIN_DEBUG: {
+    kind: onOrOff,
+    default: 'off',
+    description:
+      'Whether `ADMIN_PORT` also hands out heap snapshots, which hold secrets, and CPU profiles',
   },
   CORS_ORIGINS: {
     kind: origins,

@@ -17,6 +17,8 @@ export interface ConnectionCount {
   open: number
   /** When the last one was opened, by `performance.now()`. */
   openedAtMs: number
+  /** Connections that were closed at once, by the reason. */
+  readonly refused: { limit: number; client_share: number }
 }
 
 export interface ConnectionLimit {
@@ -60,7 +62,8 @@ export function countConnections(
   { max, perClient, port, clients }: ConnectionRules,
   log: Logger,
 ): ConnectionCount {
-  const count: ConnectionCount = { open: 0, openedAtMs: 0 }
+  const refused = { limit: 0, client_share: 0 }
+  const count: ConnectionCount = { open: 0, openedAtMs: 0, refused }
   const alone = Math.min(perClient ?? Math.ceil(max / ALONE_PART), max)
   const census = new Census({ max, alone, least: 1 }, () => countPeers(port), log)
   const refusals = new Sampling()
@@ -75,6 +78,7 @@ export function countConnections(
     if (count.open > max) {
       if (!full) log.warn({ limit: max }, 'Connection limit reached, closing new connections')
       full = true
+      refused.limit += 1
       response.close()
       return
     }
@@ -83,6 +87,7 @@ export function countConnections(
     const client = clientKey(peer)
     // Without an address it was reset before it was accepted, and is about to end.
     if (client === '' || census.admit(client, count.open)) return
+    refused.client_share += 1
     refusals.add('', (repeats) => log.warn({ client, repeats }, REFUSED))
     response.close()
   })

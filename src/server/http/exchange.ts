@@ -11,6 +11,7 @@ import { LATE, Problem } from './problem.ts'
 import { Remainder } from './remainder.ts'
 import { logFailure, logRequest } from './request-log.ts'
 import type { Call, Received } from './route.ts'
+import type { RouteTally } from './tally.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
 import { type Ending, type Outgoing, writeContinue, writeUnusual, writeUsual } from './writer.ts'
 
@@ -27,19 +28,18 @@ export type Take = (exchange: Exchange, piece: ArrayBuffer, isLast: boolean) => 
 
 /** What happens to the requests of a path. */
 export interface Route {
-  /** Template of the path. */
-  pattern: string
   steps: readonly Step[]
   /** What happens to the answer to a failure. */
   failureSteps: readonly Step[]
+  tally: RouteTally
 }
 
 /** One request and its answer. It is also the call that travels down to the statement. */
 export class Exchange implements Call, Unanswered {
   readonly host: Host
   readonly head: Head
-  /** Path template of the route, for the log. */
-  readonly pattern: string
+  /** What its route has answered. */
+  readonly tally: RouteTally
   readonly requestId: string
   readonly startedAtMs: number
   readonly deadlineMs: number
@@ -49,6 +49,7 @@ export class Exchange implements Call, Unanswered {
   lines = ''
   /** True once it has been answered or aborted. */
   ended = false
+  queuedMs = 0
   /** The request of uWebSockets.js, which is valid until the first step that waits. */
   request: HttpRequest | undefined
   bodyBytes = 0
@@ -84,7 +85,7 @@ export class Exchange implements Call, Unanswered {
     host: Host,
     response: HttpResponse,
     request: HttpRequest,
-    { pattern, steps, failureSteps }: Route,
+    { steps, failureSteps, tally }: Route,
   ) {
     this.host = host
     this.#response = response
@@ -92,7 +93,7 @@ export class Exchange implements Call, Unanswered {
     this.head = readHead(request)
     this.untrusted = this.head.untrusted
     this.requestId = host.requestId(this.head.requestId)
-    this.pattern = pattern
+    this.tally = tally
     this.#steps = steps
     this.#failureSteps = failureSteps
     this.startedAtMs = performance.now()
@@ -142,6 +143,11 @@ export class Exchange implements Call, Unanswered {
   get client(): string {
     this.#client ??= this.ended ? '' : this.host.options.clients.of(this.#response, this.head)
     return this.#client
+  }
+
+  /** Path template of the route. */
+  get pattern(): string {
+    return this.tally.pattern
   }
 
   /** True while the parser of uWebSockets.js waits for us, and would go on with what follows the request. */
@@ -214,8 +220,10 @@ export class Exchange implements Call, Unanswered {
     this.#detached = true
     if (!this.ended) this.host.unanswered.add(this)
     this.#response.onAborted(() => {
-      if (this.#end()) logRequest(this, 'aborted by the client')
-      else this.#remainder?.leave()
+      if (this.#end()) {
+        this.tally.countAborted(this.head.method)
+        logRequest(this, undefined)
+      } else this.#remainder?.leave()
     })
   }
 

@@ -12,6 +12,7 @@ import type { RateLimit } from './rate-limit.ts'
 import { Refusals } from './refusals.ts'
 import type { Priority } from './route.ts'
 import { Shares } from './shares.ts'
+import type { RouteTally } from './tally.ts'
 
 /** An id that is echoed and logged must neither split a header or a line, nor be an e-mail address. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
@@ -35,8 +36,17 @@ const COMPRESSION_BYTES_MAX = 16 * 1024 * 1024
  */
 const BODYLESS_RUN = 1024
 
+/** Which requests have a line. */
+export interface RequestLog {
+  log: Logger
+  /** Served ones that took at least this long; all that failed have one. */
+  slowMs: number
+}
+
 export interface HostOptions {
   log: Logger
+  /** `undefined` when no request has a line. */
+  requestLog: RequestLog | undefined
   lifecycle: Lifecycle
   allowedOrigins: AllowedOrigins
   /** The value of `Access-Control-Allow-Headers`. */
@@ -72,7 +82,6 @@ export interface Parting extends Member<Parting> {
 
 export class Host {
   readonly options: HostOptions
-  readonly logsRequests: boolean
   /** A client that sends more of a body that nobody takes loses its connection, even if it does not see its answer. */
   readonly dropBytesMax: number
   /** Requests without an answer. */
@@ -97,6 +106,10 @@ export class Host {
   #shortOfMemory = false
   readonly failures = new Sampling()
   readonly refusals = new Refusals()
+  /** Requests that were turned away before anything was done for them, by the reason. */
+  readonly shed = { overloaded_early: 0, memory: 0 }
+  /** What each route has answered. */
+  readonly tallies: RouteTally[] = []
   readonly crumbs = new Crumbs()
   readonly #idPrefix = randomBytes(6).toString('base64url')
   #idCounter = 0
@@ -104,7 +117,6 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.options = options
-    this.logsRequests = options.log.isLevelEnabled('debug')
     const part = options.memoryBytes / BUFFER_PART
     const held = Math.max(Math.min(HELD_BYTES_MAX, part), options.bodyBytesMax)
     this.heldBytes = new Shares({
@@ -165,9 +177,15 @@ export class Host {
     while (isShort && this.unread.first) this.unread.first.disconnect('limit')
   }
 
-  /** True while requests of this priority are to be turned away. */
+  /** Whether a request of this priority is to be turned away; asked once for each. */
   isOverloaded(priority: Priority): boolean {
-    return (this.#shortOfMemory && priority === 'heavy') || this.options.isOverloaded(priority)
+    if (this.#shortOfMemory && priority === 'heavy') {
+      this.shed.memory += 1
+      return true
+    }
+    const isOverloaded = this.options.isOverloaded(priority)
+    if (isOverloaded) this.shed.overloaded_early += 1
+    return isOverloaded
   }
 
   /** Ends the watch over deadlines. */

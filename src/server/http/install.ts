@@ -5,6 +5,7 @@ import type { Host } from './host.ts'
 import { constantSteps, FAILURE_STEPS, stepsOf } from './pipeline.ts'
 import { notFound, Problem } from './problem.ts'
 import type { Method, Route } from './route.ts'
+import { RouteTally } from './tally.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from './uws.ts'
 
 type Handler = (response: HttpResponse, request: HttpRequest) => void
@@ -51,7 +52,9 @@ function allowedMethods(methods: readonly Method[]): string {
 }
 
 function handler(host: Host, pattern: string, steps: readonly Step[]): Handler {
-  const route = { pattern, steps, failureSteps: FAILURE_STEPS }
+  const tally = new RouteTally(pattern)
+  host.tallies.push(tally)
+  const route = { steps, failureSteps: FAILURE_STEPS, tally }
   return (response, request) => {
     new Exchange(host, response, request, route).proceed()
   }

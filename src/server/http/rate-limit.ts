@@ -40,6 +40,8 @@ const TOO_MANY = new Problem('too_many_requests', 'Too many requests, try again 
  * 16 384 others were is forgotten, which gives it back its whole quota.
  */
 export class RateLimit {
+  admitted = 0
+  refused = 0
   readonly #windowMs: number
   readonly #intervalMs: number
   readonly #policyLine: string
@@ -71,7 +73,11 @@ export class RateLimit {
     const { admitted, remaining, waitMs } = this.take(key, request.startedAtMs)
     const seconds = Math.max(1, Math.ceil(waitMs / MS_PER_SECOND))
     request.lines = `${this.#policyLine}\r\nratelimit: "default";r=${remaining};t=${seconds}`
-    if (admitted) return
+    if (admitted) {
+      this.admitted += 1
+      return
+    }
+    this.refused += 1
     request.lines += `\r\nretry-after: ${seconds}`
     throw TOO_MANY
   }

@@ -68,5 +68,8 @@ export function send(exchange: Exchange): void {
 }
 
 export function observe(exchange: Exchange): void {
-  if (exchange.outgoing) logRequest(exchange, exchange.outgoing.status)
+  const { outgoing, tally, head, startedAtMs } = exchange
+  if (!outgoing) return
+  tally.countAnswer(head.method, outgoing.status, performance.now() - startedAtMs)
+  logRequest(exchange, outgoing.status)
 }

@@ -6,34 +6,35 @@ import type { Problem } from './problem.ts'
 export interface Named {
   readonly host: Host
   readonly requestId: string
+  readonly caller: string | undefined
   readonly head: { readonly method: string }
   readonly pattern: string
   readonly startedAtMs: number
+  readonly queuedMs: number
 }
 
-/** At level `debug`, each request has a line. */
-export function logRequest(
-  { host, requestId: request_id, head, pattern: route, startedAtMs }: Named,
-  outcome: number | string,
-): void {
-  if (!host.logsRequests) return
-  const duration_ms = Math.round((performance.now() - startedAtMs) * 1000) / 1000
-  host.options.log.debug(
-    { request_id, method: head.method, route, status: outcome, duration_ms },
-    'Request',
-  )
+/**
+ * The line of a request, where one is asked for.
+ *
+ * @param status of its answer; `undefined` when its client left before that
+ */
+export function logRequest(request: Named, status: number | undefined): void {
+  const { requestLog } = request.host.options
+  if (!requestLog) return
+  const durationMs = performance.now() - request.startedAtMs
+  const isServed = status !== undefined && status < 500
+  if (isServed && durationMs < requestLog.slowMs) return
+  const outcome = status === undefined ? { aborted: true } : { status }
+  const times = { duration_ms: roundMs(durationMs), queued_ms: roundMs(request.queuedMs) }
+  requestLog.log.info({ ...fieldsOf(request), ...outcome, ...times }, 'Request')
 }
 
 /** A fault of our own is logged with its stack; what is expected to happen, such as overload, by its reason alone. */
-export function logFailure(
-  { host, requestId: request_id, head: { method }, pattern: route }: Named,
-  { code, status }: Problem,
-  thrown: unknown,
-): void {
-  const { failures, options } = host
-  const fields = { request_id, method, route, code }
+export function logFailure(request: Named, { code, status }: Problem, thrown: unknown): void {
+  const { failures, options } = request.host
+  const fields = { ...fieldsOf(request), code }
   if (status === 500) {
-    failures.add(`${code} ${method} ${route}`, (repeats) =>
+    failures.add(`${code} ${fields.method} ${fields.route}`, (repeats) =>
       options.log.error({ ...fields, ...counted(repeats), err: thrown }, 'Request failed'),
     )
   } else {
@@ -44,16 +45,22 @@ export function logFailure(
 }
 
 /** A client that did not read its answer was disconnected. */
-export function logUnread(
-  { host, requestId: request_id, pattern: route }: Named,
-  why: 'deadline' | 'limit',
-): void {
-  host.failures.add(`unread ${why}`, (repeats) =>
-    host.options.log.warn(
-      { request_id, route, why, ...counted(repeats) },
+export function logUnread(request: Named, why: 'deadline' | 'limit'): void {
+  const { failures, options } = request.host
+  failures.add(`unread ${why}`, (repeats) =>
+    options.log.warn(
+      { ...fieldsOf(request), why, ...counted(repeats) },
       'Closed a connection whose client did not read its answer',
     ),
   )
+}
+
+function fieldsOf({ requestId, caller, head, pattern }: Named) {
+  return { request_id: requestId, user_id: caller, method: head.method, route: pattern }
+}
+
+function roundMs(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000
 }
 
 /** Tells kinds of expected failures apart: by their class and code, of which there are few. */

@@ -15,6 +15,8 @@ export interface Call {
   readonly deadlineMs: number
   /** True once nobody waits for the answer: it was sent, or the client has gone. */
   readonly ended: boolean
+  /** How long its calls to the database have waited until they were sent, in milliseconds. */
+  queuedMs: number
 }
 
 /** What the steps of a request have read from the request. */

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { presetEnvironment } from '../config/config.ts'
+import { DEPENDENCIES } from '../root.ts'
 
 export type Uws = typeof import('uWebSockets.js')
 export type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
@@ -33,6 +34,22 @@ export function loadUws(): Uws {
     }
   }
   throw new Error(explain(failures))
+}
+
+/** The version that `loadUws` has found. */
+export function versionOf(uws: Uws): string {
+  const load = createRequire(import.meta.url)
+  const name = CANDIDATES.find((candidate) => isLoaded(load, candidate, uws)) ?? ''
+  // The package does not let its own manifest be read.
+  return DEPENDENCIES[name]?.split('@').at(-1) ?? ''
+}
+
+function isLoaded(load: NodeJS.Require, name: string, uws: Uws): boolean {
+  try {
+    return load(name) === uws
+  } catch {
+    return false
+  }
 }
 
 function explain(failures: string[]): string {

@@ -8,9 +8,30 @@ export type { Logger } from 'pino'
 /** Longest stack in a line: lines of several processes on one pipe stay whole up to 4 096 bytes. */
 const STACK_LENGTH_MAX = 2000
 
+/** The parts of the code that log, each at a level of its own. */
+const MODULES = ['process', 'http', 'api', 'db', 'workers'] as const
+/** Lines that a setting of their own asks for. They are written whatever the levels of the modules are. */
+const ASKED_FOR = ['requests', 'events'] as const
+
+/** Least severe level that each module writes. */
+export type Levels = Readonly<Record<(typeof MODULES)[number], string>>
+
+/** A logger for each kind of lines; the name is the field `module`. */
+export type Loggers = Readonly<
+  Record<(typeof MODULES)[number] | (typeof ASKED_FOR)[number], Logger>
+>
+
+/** Writes nothing. */
+export const SILENT: Levels = {
+  process: 'silent',
+  http: 'silent',
+  api: 'silent',
+  db: 'silent',
+  workers: 'silent',
+}
+
 export interface LogOptions {
-  /** Least severe level that is written. */
-  level: string
+  levels: Levels
   /** Names the process in every line. */
   role: string
   /** What a line may say about an error whose message or stack could quote user data; `undefined` for other errors. */
@@ -18,14 +39,17 @@ export interface LogOptions {
 }
 
 export interface Log {
-  logger: Logger
+  loggers: Loggers
+  /** From now on. */
+  setLevels(levels: Levels): void
+  /** Lines that were dropped since the start. */
+  dropped: () => number
   /** Writes what is buffered and ends the log; gives up after a second when nobody reads. */
   close(): Promise<void>
 }
 
-export function createLog({ level, role, describeError }: LogOptions): Log {
+export function createLog({ levels, role, describeError }: LogOptions): Log {
   const settings = {
-    level,
     base: { pid: process.pid, role },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
@@ -35,13 +59,29 @@ export function createLog({ level, role, describeError }: LogOptions): Log {
     },
   }
   const pretty = process.stdout.isTTY ? openPretty() : undefined
-  if (pretty) return { logger: pino(settings, pretty), close: () => Promise.resolve() }
+  if (pretty) {
+    const log = openLoggers(pino(settings, pretty), levels)
+    return { ...log, dropped: () => 0, close: () => Promise.resolve() }
+  }
 
   const output = new Output((dropped) => {
-    logger.warn({ dropped }, 'Log lines were dropped because standard output did not take them')
+    log.loggers.process.warn(
+      { dropped },
+      'Log lines were dropped because standard output did not take them',
+    )
   })
-  const logger = pino(settings, output)
-  return { logger, close: () => output.close() }
+  const log = openLoggers(pino(settings, output), levels)
+  return { ...log, dropped: () => output.dropped, close: () => output.close() }
+}
+
+function openLoggers(root: Logger, levels: Levels): Pick<Log, 'loggers' | 'setLevels'> {
+  const open = (module: string) => [module, root.child({ module })]
+  const loggers: Loggers = Object.fromEntries([...MODULES, ...ASKED_FOR].map(open))
+  const setLevels = (next: Levels) => {
+    for (const module of MODULES) loggers[module].level = next[module]
+  }
+  setLevels(levels)
+  return { loggers, setLevels }
 }
 
 /** pino-pretty is a development dependency: without it a terminal gets JSON, too. */

@@ -25,6 +25,7 @@ export class Output {
   #waitingBytes = 0
   #writing = false
   #dropped = 0
+  #droppedBefore = 0
   #onIdle: (() => void) | undefined
 
   /** @param onDropped lines are written again; so many were dropped before */
@@ -41,6 +42,11 @@ export class Output {
     this.#lines.push(line)
     this.#waitingBytes += bytes
     if (!this.#writing) this.#writeNext()
+  }
+
+  /** Lines that were dropped since the start. */
+  get dropped(): number {
+    return this.#droppedBefore + this.#dropped
   }
 
   /** Resolves when every line is written; gives up after a second. */
@@ -87,6 +93,7 @@ export class Output {
     }
     if (this.#dropped > 0 && this.#waitingBytes < WAITING_BYTES_MAX / 2) {
       const dropped = this.#dropped
+      this.#droppedBefore += dropped
       this.#dropped = 0
       this.#onDropped(dropped)
     }

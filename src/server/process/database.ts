@@ -82,6 +82,7 @@ function openAtStart(lifecycle: Lifecycle, options: PoolOptions): Pool {
       if (!pool) throw shed('unavailable', lifecycle.pending)
       return pool.check(timeoutMs)
     },
+    stats: () => pool?.stats(),
     close: async (timeoutMs) => {
       closed = true
       await pool?.close(timeoutMs)

@@ -6,6 +6,7 @@ import type { ConnectionCount } from '../http/connections.ts'
 import type { Host } from '../http/host.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import type { TemplatedApp, Uws, us_listen_socket } from '../http/uws.ts'
+import type { Logger } from '../observe/log.ts'
 import { removeSocket } from './listen-socket.ts'
 import type { Pressure } from './pressure.ts'
 
@@ -22,6 +23,7 @@ const CALM_TURNS_MAX = 100
 /** What a listener has opened. */
 export interface Resources {
   config: Config
+  log: Logger
   uws: Uws
   app: TemplatedApp
   socket: us_listen_socket
@@ -34,9 +36,9 @@ export interface Resources {
 
 /** Fails readiness, waits `DRAIN_DELAY_MS`, and stops accepting connections. */
 export async function refuseConnections(resources: Resources): Promise<void> {
-  const { config, uws, socket, lifecycle, context, host, connections } = resources
+  const { config, log, uws, socket, lifecycle, host, connections } = resources
   lifecycle.moveTo('draining')
-  context.log.info({ connections: connections.open, in_flight: host.inFlight }, 'Draining')
+  log.info({ connections: connections.open, in_flight: host.inFlight }, 'Draining')
   if (config.DRAIN_DELAY_MS > 0) await delay(config.DRAIN_DELAY_MS)
   // The kernel resets a connection that nobody has accepted yet.
   await calmTurn()
@@ -49,8 +51,7 @@ export async function refuseConnections(resources: Resources): Promise<void> {
  * be refused: a client that is asked to close would reconnect, and then be reset.
  */
 export async function drainListener(resources: Resources): Promise<boolean> {
-  const { config, app, lifecycle, context, host, connections, memory } = resources
-  const { log } = context
+  const { config, log, app, lifecycle, context, host, connections, memory } = resources
   lifecycle.moveTo('closing')
   const deadline = performance.now() + config.SHUTDOWN_TIMEOUT_MS
   while (connections.open > 0 && performance.now() < deadline) {

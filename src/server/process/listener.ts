@@ -1,5 +1,6 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { totalmem } from 'node:os'
+import type { Family } from '../../stats/families.ts'
 import type { DatabaseState, Findings } from '../../workers/messages.ts'
 import { type Context, type ContextOptions, createContext } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
@@ -16,19 +17,20 @@ import {
   countConnections,
 } from '../http/connections.ts'
 import { allowedHeadersValue } from '../http/headers.ts'
-import { Host } from '../http/host.ts'
+import { Host, type RequestLog } from '../http/host.ts'
 import { installRoutes } from '../http/install.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
 import { RateLimit } from '../http/rate-limit.ts'
 import { Ready } from '../http/route.ts'
-import { loadUws } from '../http/uws.ts'
-import type { Logger } from '../observe/log.ts'
+import { loadUws, type Uws, versionOf } from '../http/uws.ts'
+import type { Logger, Loggers } from '../observe/log.ts'
 import { VERSION } from '../root.ts'
 import { openDatabase } from './database.ts'
 import { drainListener, refuseConnections } from './drain.ts'
 import { collectAlone, collectGarbage, compactHeap } from './heap.ts'
 import { listen, removeSocket } from './listen-socket.ts'
 import { readMemoryBytes } from './memory.ts'
+import type { ListenerSource } from './metrics-table.ts'
 import { openUsage, Pressure } from './pressure.ts'
 import type { Running } from './running.ts'
 
@@ -50,6 +52,10 @@ export interface Listener extends Running {
    * Resolves once it has tried to open its connections to the database: it is ready, or its log says why it is not.
    */
   usable: Promise<Findings>
+  /** What it has counted; nothing when nobody may ask. */
+  count(): Family[]
+  /** Why clients should not be sent here, as far as this listener knows; undefined when they should. */
+  whyNotReady(): Promise<string | undefined>
   /** Takes note of whether all other listeners are ready. */
   reportOthers(ready: boolean): void
   /** Takes note of the database's state. With `migrated` it opens its connections. */
@@ -63,32 +69,35 @@ interface ListenerOptions {
   migrated: boolean
   /** Given to one of several listeners; receives each change once `usable` has resolved. */
   onReadiness?: (ready: boolean) => void
+  /** Log lines of this process that were dropped since the start. */
+  linesDropped: () => number
 }
 
 /** Resolves when the listener accepts connections. It is ready once the database is migrated and can be reached. */
 export async function startListener(
   config: Config,
-  log: Logger,
-  { migrated, onReadiness }: ListenerOptions,
+  log: Loggers,
+  { migrated, onReadiness, linesDropped }: ListenerOptions,
 ): Promise<Listener> {
   collectAlone()
   const uws = loadUws()
   const { DATABASE_URL, JWT_SECRET: secret } = config
   if (!DATABASE_URL || !secret) throw new Error('A listener needs DATABASE_URL and JWT_SECRET')
   const lifecycle = new Lifecycle()
-  const database = openDatabase(config, DATABASE_URL.address, log, lifecycle)
+  const database = openDatabase(config, DATABASE_URL.address, log.db, lifecycle)
   const readiness = new Readiness({ lifecycle, database, onChange: onReadiness })
-  const context = createContext(contextOptions(config, secret), {
-    log,
-    readiness,
-    document: keptDocument(),
-    database,
-  })
-  const host = createHost(config, lifecycle, context)
-  const memory = watchMemory(host, log)
+  const parts = { log, readiness, document: keptDocument(), database }
+  const context = createContext(contextOptions(config, secret), parts)
+  const host = createHost(config, lifecycle, log, context)
+  const memory = watchMemory(host, log.process)
   const app = uws.App()
-  const connections = countConnections(app, connectionRules(config, host.options.clients, log), log)
+  const connections = countConnections(
+    app,
+    connectionRules(config, host.options.clients, log.http),
+    log.http,
+  )
   installRoutes(app, host, routes, context)
+  const count = await countsOf(config, uws, { host, context, connections, linesDropped })
   const usable = Promise.withResolvers<Findings>()
   const open = async () => {
     lifecycle.pending = 'Connections to the database are being opened'
@@ -99,7 +108,8 @@ export async function startListener(
   }
   if (migrated) await open()
   const socket = await listen(app, config)
-  const resources = { config, uws, app, socket, lifecycle, context, host, connections, memory }
+  const http = { uws, app, socket, host, connections }
+  const resources = { config, log: log.process, lifecycle, context, memory, ...http }
   let refused: Promise<void> | undefined
   const refuse = () => {
     refused ??= refuseConnections(resources)
@@ -108,6 +118,8 @@ export async function startListener(
   return {
     port: uws.us_socket_local_port(socket),
     usable: usable.promise,
+    count,
+    whyNotReady: () => readiness.whyNot(),
     reportOthers: (ready) => {
       readiness.othersReady = ready
     },
@@ -120,6 +132,17 @@ export async function startListener(
     // It ends with its process.
     terminate: () => removeSocket(config),
   }
+}
+
+/** Watching the process takes time and memory, so it is only done where somebody may ask. */
+async function countsOf(
+  { ADMIN_PORT }: Config,
+  uws: Uws,
+  source: Omit<ListenerSource, 'uws' | 'vitals'>,
+): Promise<() => Family[]> {
+  if (ADMIN_PORT === undefined) return () => []
+  const { openCounts } = await import('./listener-counts.ts')
+  return openCounts({ ...source, uws: versionOf(uws) })
 }
 
 /** Why a listener is not ready while the database is in this state, for clients. */
@@ -143,6 +166,7 @@ function contextOptions(config: Config, secret: Secret): ContextOptions {
       lifetimeHours: config.JWT_EXPIRATION_HOURS,
     },
     loginLimits: config.LOGIN_LIMITS,
+    taskEvents: config.LOG_EVENTS,
   }
 }
 
@@ -162,9 +186,15 @@ function connectionLimit(config: Config): ConnectionLimit {
   return { connections, otherDescriptors }
 }
 
-function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }: Context): Host {
+function createHost(
+  config: Config,
+  lifecycle: Lifecycle,
+  log: Loggers,
+  { tokens, queue }: Context,
+): Host {
   return new Host({
-    log,
+    log: log.http,
+    requestLog: requestLogOf(config, log.requests),
     lifecycle,
     allowedOrigins: config.CORS_ORIGINS,
     allowedHeaders: allowedHeadersValue(config.CORS_ORIGINS, config.CORS_HEADERS),
@@ -178,6 +208,14 @@ function createHost(config: Config, lifecycle: Lifecycle, { log, tokens, queue }
     isOverloaded: (priority) => queue.isOverloaded(priority),
     translate: toProblem,
   })
+}
+
+function requestLogOf(
+  { LOG_REQUESTS: which, LOG_SLOW_MS: slow }: Config,
+  log: Logger,
+): RequestLog | undefined {
+  if (which === 'off') return undefined
+  return { log, slowMs: { errors: Number.POSITIVE_INFINITY, slow, all: 0 }[which] }
 }
 
 /** The part of this listener. */

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { readAddress } from '../../db/address.ts'
 import { startEmbedded } from '../../db/local/postgres.ts'
 import { openOwnFolder, openWithoutLink, readPrivate } from '../../db/local/private-files.ts'
+import { SetupError } from '../../db/setup-error.ts'
 import type { Config } from '../config/config.ts'
 import type { DatabaseUrl } from '../config/kinds.ts'
 import { Secret } from '../config/secret.ts'
@@ -63,7 +64,7 @@ async function claimFolder(folder: string): Promise<void> {
   } catch (error) {
     if (!isTaken(error)) throw error
     const fix = 'set DATA_DIR or DATABASE_URL'
-    throw new Error(`Cannot use "${folder}": another copy of taskapi uses it; ${fix}`, {
+    throw new SetupError(`Cannot use "${folder}": another copy of taskapi uses it; ${fix}`, {
       cause: error,
     })
   }
@@ -75,7 +76,7 @@ async function keepSecret(folder: string): Promise<Secret> {
   const text = (await readPrivate(path))?.trim() ?? (await makeSecret(path))
   const { expected, parse } = SETTINGS.JWT_SECRET.kind
   const parsed = parse(text)
-  if (!parsed) throw new Error(`Cannot use "${path}": expected ${expected}; fix: delete it`)
+  if (!parsed) throw new SetupError(`Cannot use "${path}": expected ${expected}; fix: delete it`)
   return parsed.value
 }
 

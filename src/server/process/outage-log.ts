@@ -1,5 +1,5 @@
 // Runs in listeners. What the log says about the way to the database. During an outage every connection fails over and
-// over: the first failure of a kind is written at once, the next ones ever less often.
+// over: the first failure of a kind is written at once, the next ones ever less often, and at level `debug` all the others.
 import { isUnusable } from '../../db/failures.ts'
 import type { PoolEvent } from '../../db/slot.ts'
 import type { Logger } from '../observe/log.ts'
@@ -45,9 +45,12 @@ export class OutageLog {
 
   #writeTrouble(type: Trouble, err: Error, nowMs: number): void {
     const unwritten = this.#pauses[type].pass(nowMs)
-    if (unwritten === undefined) return
-    this.#reachable = false
     const { level, text } = isUnusable(err) ? UNUSABLE : LINES[type]
+    if (unwritten === undefined) {
+      this.#log.debug({ err }, text)
+      return
+    }
+    this.#reachable = false
     this.#log[level]({ err, ...(unwritten > 0 ? { unwritten } : {}) }, text)
   }
 }

@@ -4,9 +4,10 @@ import { lookup } from 'node:dns/promises'
 import { lstat, realpath, rm } from 'node:fs/promises'
 import { connect, isIP } from 'node:net'
 import { basename, dirname, join } from 'node:path'
+import { SetupError } from '../../db/setup-error.ts'
 import type { Config } from '../config/config.ts'
 import { isSocketPath } from '../config/kinds.ts'
-import { claim, isTaken, probePort, probeSocket } from './claims.ts'
+import { claim, probePort, probeSocket } from './claims.ts'
 
 export type Place = Pick<Config, 'SERVER_HOST' | 'SERVER_PORT'>
 
@@ -19,6 +20,16 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'this user may not; set SERVER_PORT to 1024 or more',
   ENOTFOUND: 'there is no address of that name; set SERVER_HOST to an address',
   EAI_AGAIN: 'the name cannot be looked up now; set SERVER_HOST to an address',
+}
+
+/** The same for the path of a unix socket. */
+const SOCKET_REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE:
+    'another program, or another copy of taskapi, listens there; set SERVER_HOST to another path',
+  ENOENT: 'its folder does not exist; make it, or set SERVER_HOST to another path',
+  ENOTDIR: 'its folder is a file; set SERVER_HOST to another path',
+  EACCES: 'this user may not write in its folder; set SERVER_HOST to another path',
+  EROFS: 'its folder is on a read-only file system; set SERVER_HOST to another path',
 }
 
 /** Takes the place for the life of this process: an address instead of a name, and a port instead of 0. */
@@ -34,7 +45,7 @@ export async function takePlace({ SERVER_HOST: host, SERVER_PORT: port }: Place)
     await claim(`port/${address}/${free}`)
     return { SERVER_HOST: address, SERVER_PORT: free }
   } catch (error) {
-    throw refusal(nameOf(host, port), REASONS[codeOf(error)] ?? String(error), error)
+    throw refusal(nameOf(host, port), REASONS, error)
   }
 }
 
@@ -62,8 +73,7 @@ async function takeSocket(path: string): Promise<void> {
     await removeStale(path)
     await probeSocket(path)
   } catch (error) {
-    const holder = 'another program, or another copy of taskapi, listens there'
-    throw refusal(path, isTaken(error) ? holder : String(error), error)
+    throw refusal(path, SOCKET_REASONS, error)
   }
 }
 
@@ -71,7 +81,10 @@ async function takeSocket(path: string): Promise<void> {
 async function removeStale(path: string): Promise<void> {
   const file = await lstat(path).catch(() => undefined)
   if (!file) return
-  if (!file.isSocket()) throw new Error('there is a file of that name that is not a socket')
+  if (!file.isSocket()) {
+    const reason = 'there is a file of that name that is not a socket; remove it'
+    throw new SetupError(`Cannot listen on ${path}: ${reason}`)
+  }
   if (await isDead(path)) await rm(path, { force: true })
 }
 
@@ -86,8 +99,12 @@ function isDead(path: string): Promise<boolean> {
   })
 }
 
-function refusal(where: string, reason: string, cause: unknown): Error {
-  return new Error(`Cannot listen on ${where}: ${reason}`, { cause })
+/** An error without a known reason keeps its stack. */
+function refusal(where: string, reasons: typeof REASONS, error: unknown): Error {
+  if (error instanceof SetupError) return error
+  const reason = reasons[codeOf(error)]
+  if (reason) return new SetupError(`Cannot listen on ${where}: ${reason}`, { cause: error })
+  return new Error(`Cannot listen on ${where}: ${String(error)}`, { cause: error })
 }
 
 function codeOf(error: unknown): string {

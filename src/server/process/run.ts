@@ -1,21 +1,17 @@
 // Runs in every process. The life of a process: it starts, drains at the first stop, and terminates at the second. The
 // only file that handles signals and ends the process.
 import { describeError } from '../../db/failures.ts'
+import { SetupError, UnfitError } from '../../db/setup-error.ts'
 import {
   BEAT_MS,
   type DatabaseState,
   type ListenerMessage,
   type SupervisorMessage,
 } from '../../workers/messages.ts'
-import {
-  type Config,
-  ConfigError,
-  readConfig,
-  readMisnomers,
-  UnfitError,
-} from '../config/config.ts'
-import { createLog, type Log, type Logger } from '../observe/log.ts'
+import { type Config, ConfigError, readConfig, readMisnomers } from '../config/config.ts'
+import { createLog, type Log, type Logger, type Loggers } from '../observe/log.ts'
 import type { Listener } from './listener.ts'
+import { setLevels } from './log-level.ts'
 import { readBounds, toMegabytes } from './memory.ts'
 import type { Running } from './running.ts'
 
@@ -39,7 +35,7 @@ const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as co
 export async function runService(entry: string): Promise<void> {
   const config = readConfigOrExit()
   const log = openLog(config, config.LISTENERS > 1 ? 'supervisor' : 'listener')
-  for (const warning of readMisnomers()) log.logger.warn(warning)
+  for (const warning of readMisnomers()) log.loggers.process.warn(warning)
   const onStopAsked = (stop: () => void) => {
     for (const signal of STOP_SIGNALS) process.on(signal, stop)
     // The command `dev` has started this process, and has ended.
@@ -47,7 +43,7 @@ export async function runService(entry: string): Promise<void> {
   }
   await run(log, onStopAsked, async (signal) => {
     const { startService } = await import('./start.ts')
-    const service = await startService(config, { entry, log: log.logger, signal })
+    const service = await startService(config, { entry, log, signal })
     report({ type: 'usable' })
     return service
   })
@@ -57,13 +53,13 @@ export async function runService(entry: string): Promise<void> {
 export async function runUntilStopped(
   config: Config,
   role: string,
-  start: (log: Logger, signal: AbortSignal) => Promise<Running>,
+  start: (log: Loggers, signal: AbortSignal) => Promise<Running>,
 ): Promise<void> {
   const log = openLog(config, role)
   const onStopAsked = (stop: () => void) => {
     for (const signal of STOP_SIGNALS) process.on(signal, stop)
   }
-  await run(log, onStopAsked, (signal) => start(log.logger, signal))
+  await run(log, onStopAsked, (signal) => start(log.loggers, signal))
 }
 
 /** One listener; this process is connected to its supervisor. */
@@ -77,11 +73,7 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
   for (const signal of STOP_SIGNALS) process.on(signal, () => undefined)
   const onStopAsked = (stop: () => void) => {
     // Only the supervisor cuts a drain short, by killing this process: a second request to stop is always an echo.
-    let stopping = false
-    const stopOnce = () => {
-      if (!stopping) stop()
-      stopping = true
-    }
+    const stopOnce = once(stop)
     process.on('SIGTERM', stopOnce)
     process.on('disconnect', stopOnce)
     process.on('message', (message: SupervisorMessage | null) => {
@@ -93,6 +85,12 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
         case 'drain':
           stopOnce()
           break
+        case 'log-level':
+          setLevels(log, message?.levels ?? '')
+          break
+        case 'count':
+          if (message) reportCounts(message.round, listener)
+          break
         case 'others':
           listener?.reportOthers(message?.ready === true)
           break
@@ -101,7 +99,7 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
           if (database) listener?.reportDatabase(database)
           break
         default:
-          log.logger.warn(
+          log.loggers.process.warn(
             { type: type satisfies undefined },
             'Supervisor sent an unknown message, ignoring it',
           )
@@ -110,14 +108,15 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
   }
   await run(log, onStopAsked, async (signal) => {
     const { startListener } = await import('./listener.ts')
-    listener = await startListener(config, log.logger, {
+    listener = await startListener(config, log.loggers, {
       migrated,
+      linesDropped: log.dropped,
       onReadiness: (ready) => report({ type: 'readiness', ready }),
     })
     signal.throwIfAborted()
     report({ type: 'listening' })
-    const heapMb = toMegabytes(readBounds().heap)
-    log.logger.info({ port: listener.port, heap_mb: heapMb }, 'Listener is up')
+    const fields = { port: listener.port, heap_mb: toMegabytes(readBounds().heap) }
+    log.loggers.process.info(fields, 'Listener is up')
     void listener.usable.then((findings) => report({ type: 'usable', findings }))
     // It may have come before there was a listener to receive it.
     if (database) listener.reportDatabase(database)
@@ -153,20 +152,20 @@ async function run(
       abort.abort()
       if (running) void drain(running)
     } else if (performance.now() - stoppedAtMs > ECHO_MS) {
-      log.logger.warn('Stopping at once')
+      log.loggers.process.warn('Stopping at once')
       running?.terminate()
       void exit(1)
     }
   })
   process.on('uncaughtException', (err) => {
-    log.logger.fatal({ err }, 'Uncaught exception')
+    log.loggers.process.fatal({ err }, 'Uncaught exception')
     running?.terminate()
     void exit(1)
   })
 
   async function drain(started: Running): Promise<void> {
     const clean = await started.drain()
-    log.logger.info('Stopped')
+    log.loggers.process.info('Stopped')
     await exit(clean ? 0 : 1)
   }
 
@@ -180,12 +179,11 @@ async function run(
     running = await start(abort.signal)
   } catch (err) {
     if (abort.signal.aborted) return exit(0)
-    log.logger.fatal({ err }, 'Cannot start')
+    reportFailure(log.loggers.process, err)
     if (err instanceof SyntaxError) {
       await log.close()
       return exitWithPlace(err)
     }
-    process.stderr.write(`${messageOf(err)}\n`)
     return exit(exitCodeOf(err))
   }
   if (abort.signal.aborted) await drain(running)
@@ -203,6 +201,30 @@ function exitWithPlace(error: SyntaxError): void {
   setImmediate(() => {
     throw error
   })
+}
+
+/** To the log, and in words to standard error. A stack is for those who can change the code. */
+function reportFailure(log: Logger, err: unknown): void {
+  const isExpected = err instanceof SetupError
+  // On a terminal both are seen, and the words say it all.
+  if (!isExpected || !process.stdout.isTTY) {
+    log.fatal(isExpected ? { reason: err } : { err }, 'Cannot start')
+  }
+  if (!(err instanceof SyntaxError)) process.stderr.write(`${messageOf(err)}\n`)
+}
+
+/** Makes a function that acts the first time only. */
+function once(action: () => void): () => void {
+  let done = false
+  return () => {
+    if (!done) action()
+    done = true
+  }
+}
+
+/** Nothing before it listens. */
+function reportCounts(round: number, listener: Listener | undefined): void {
+  if (listener) report({ type: 'counted', round, families: listener.count() })
 }
 
 function report(message: ListenerMessage): void {
@@ -223,7 +245,7 @@ function startBeating(): void {
 }
 
 function openLog(config: Config, role: string): Log {
-  return createLog({ level: config.LOG_LEVEL, role, describeError })
+  return createLog({ levels: config.LOG_LEVEL, role, describeError })
 }
 
 function readConfigOrExit(): Config {

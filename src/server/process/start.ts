@@ -1,13 +1,17 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
+import { UnfitError } from '../../db/setup-error.ts'
+import { mergeParts } from '../../stats/families.ts'
 import {
   type DatabaseState,
   type Findings,
   LISTENER_ROLE,
   SILENCE_MS_MAX,
 } from '../../workers/messages.ts'
-import { type Config, childEnvironment, UnfitError } from '../config/config.ts'
-import type { Logger } from '../observe/log.ts'
+import { type Config, childEnvironment } from '../config/config.ts'
+import type { Log, Logger } from '../observe/log.ts'
+import type { Observed } from './admin.ts'
 import { compactHeap } from './heap.ts'
+import { setLevels } from './log-level.ts'
 import {
   describePlan,
   listenerFlags,
@@ -25,15 +29,17 @@ const ADVICE =
 export interface ServiceOptions {
   /** Module that a listener process runs. */
   entry: string
-  log: Logger
+  log: Log
   signal: AbortSignal
 }
 
 /** The listeners of a start, before and after the database is there. */
-interface Listeners extends Running {
+interface Listeners extends Running, Observed {
   /** Resolves once each has tried to open its connections: it is ready, or its log says why it is not. */
   readonly usable: Promise<Findings>
   reportDatabase(state: DatabaseState): void
+  /** Sets what they log in processes of their own. */
+  setLogLevels(levels: string): void
 }
 
 /**
@@ -50,15 +56,16 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     const settings = { ...config, ...place }
     if (config.DATABASE_URL === undefined) {
       const { startLocalDatabase } = await import('./local-database.ts')
-      const local = await startLocalDatabase(config, log, signal)
+      const local = await startLocalDatabase(config, log.loggers.db, signal)
       started.push(local)
       Object.assign(settings, local.settings)
     }
     signal.throwIfAborted()
     listeners = await startListeners(settings, plan, options)
     signal.throwIfAborted()
+    started.push(...(await openAdminPort(config, listeners, log)))
     await openService(settings, listeners, options)
-    if (!signal.aborted) await announce(config, place, plan, log)
+    if (!signal.aborted) await announce(config, place, plan, log.loggers.process)
     if (config.LISTENERS > 1) compactHeap()
     return together([...started, listeners])
   } catch (error) {
@@ -67,6 +74,25 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     await together(started).drain()
     throw error
   }
+}
+
+/** Nothing when there is to be none. */
+async function openAdminPort(
+  { ADMIN_HOST: host, ADMIN_PORT: port }: Config,
+  listeners: Listeners,
+  log: Log,
+): Promise<Running[]> {
+  if (port === undefined) return []
+  const { openAdmin } = await import('./admin.ts')
+  const changeLevels = (levels: string) => {
+    const problem = setLevels(log, levels)
+    if (problem !== undefined) return problem
+    listeners.setLogLevels(levels)
+    log.loggers.process.warn({ levels }, 'Log levels were changed')
+    return undefined
+  }
+  const options = { log: log.loggers.process, setLevels: changeLevels }
+  return [await openAdmin({ host, port }, listeners, options)]
 }
 
 /**
@@ -80,14 +106,14 @@ async function openService(
 ): Promise<void> {
   const { bringUpToDate } = await import('./migrations.ts')
   const onState = (state: DatabaseState) => listeners.reportDatabase(state)
-  await bringUpToDate(config, { log, signal, onState })
+  await bringUpToDate(config, { log: log.loggers.db, signal, onState })
   // From here on requests are served, so a stop drains.
   const stopped = new Promise<void>((resolve) => {
     signal.addEventListener('abort', () => resolve())
   })
   const { unfit, limits } = (await Promise.race([listeners.usable, stopped])) ?? {}
   if (unfit) throw new UnfitError(unfit)
-  if (limits) log.warn({ sql: limits }, ADVICE)
+  if (limits) log.loggers.db.warn({ sql: limits }, ADVICE)
 }
 
 /** One listener runs in this process; several run in one process each, which is replaced when it dies. */
@@ -98,7 +124,14 @@ async function startListeners(
 ): Promise<Listeners> {
   if (config.LISTENERS > 1) return superviseListeners(config, plan, options)
   const { startListener } = await import('./listener.ts')
-  return startListener(config, options.log, { migrated: false })
+  const { loggers, dropped: linesDropped } = options.log
+  const listener = await startListener(config, loggers, { migrated: false, linesDropped })
+  const readCounts = () => {
+    const families = mergeParts([{ process: '1', families: listener.count() }])
+    return Promise.resolve({ families, stale: new Map<string, boolean>() })
+  }
+  const setLogLevels = () => undefined
+  return { ...listener, readCounts, setLogLevels, states: ['listening'], replaced: new Map() }
 }
 
 async function superviseListeners(
@@ -128,9 +161,11 @@ async function superviseListeners(
     silenceMsMax: SILENCE_MS_MAX,
     drainDelayMs: config.DRAIN_DELAY_MS,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
-    onReplaced: (event) => log.error(event, 'Listener died, starting another'),
-    onSilent: (event) => log.error(event, 'Listener does not respond, killing it'),
-    onUnexpected: (event) => log.warn(event, 'Listener sent an unknown message, ignoring it'),
+    keepsCounts: config.ADMIN_PORT !== undefined,
+    onReplaced: (event) => log.loggers.workers.error(event, 'Listener died, starting another'),
+    onSilent: (event) => log.loggers.workers.error(event, 'Listener does not respond, killing it'),
+    onUnexpected: (event) =>
+      log.loggers.workers.warn(event, 'Listener sent an unknown message, ignoring it'),
   })
   const stop = () => void supervisor.drain()
   signal.addEventListener('abort', stop)

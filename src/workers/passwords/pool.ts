@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { extname } from 'node:path'
 import type { Piscina } from 'piscina'
+import { Histogram, SECONDS } from '../../stats/histogram.ts'
 import type { PasswordTask } from '../messages.ts'
 import { PASSWORD_COSTS } from './costs.ts'
 import { type Member, Turns } from './turns.ts'
@@ -55,6 +56,36 @@ export interface PasswordPoolOptions {
   onError: (error: Error) => void
 }
 
+/** What a pool has to do and has done. */
+export interface PasswordStats {
+  /** Passwords that wait for a thread. */
+  readonly waiting: number
+  readonly counts: Counts
+}
+
+class Counts {
+  /** Passwords that are being hashed or verified. */
+  running = 0
+  /** Passwords that were turned away, or had to make room for others. */
+  refused = 0
+  /** How long passwords waited for a thread, in seconds. */
+  readonly waits = new Histogram(SECONDS)
+  /** How long hashing or verifying one took, in seconds. */
+  readonly durations = new Histogram(SECONDS)
+  /** The same, in milliseconds and lately. */
+  averageMs = 0
+
+  /** Passes the result on, and takes note of how long it took. */
+  async measure<Result>(work: Promise<Result>): Promise<Result> {
+    const startedAtMs = performance.now()
+    const result = await work
+    const tookMs = performance.now() - startedAtMs
+    this.durations.add(tookMs / 1000)
+    this.averageMs += (this.averageMs === 0 ? 1 : AVERAGE_WEIGHT) * (tookMs - this.averageMs)
+    return result
+  }
+}
+
 export interface PasswordPool {
   /** A PHC string with a new salt. */
   hash(call: Call, password: string): Promise<string>
@@ -62,11 +93,13 @@ export interface PasswordPool {
   hashUncommon(call: Call, password: string): Promise<string | undefined>
   /** False also for an unknown account (`hash` undefined), after the same work. */
   verify(call: Call, password: string, hash: string | undefined): Promise<boolean>
+  stats(): PasswordStats
   close(): Promise<void>
 }
 
 interface Waiting extends Member {
   call: Call
+  arrivedAtMs: number
   task: PasswordTask
   resolve: (result: unknown) => void
   reject: (error: unknown) => void
@@ -77,9 +110,7 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   const decoy = makeDecoy()
   const waiting = new Turns<Waiting>()
   let threads: Promise<Piscina> | undefined
-  let running = 0
-  /** What a password takes, in milliseconds. */
-  let averageMs = 0
+  const counts = new Counts()
 
   /**
    * Passwords wait here and not in Piscina's own queue, because that would also run those whose clients have left, and
@@ -88,44 +119,45 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   function run(call: Call, task: PasswordTask): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const kind = task.type === 'verify' ? 'login' : 'registration'
-      const next = { client: call.client, kind, call, task, resolve, reject } as const
-      const expectedMs = (averageMs * (waiting.turnsBefore(next) + running + 1)) / options.threads
-      if (performance.now() + expectedMs > call.deadlineMs && running > 0) {
-        throw new PasswordPoolFullError('Its turn would come after its deadline')
-      }
-      if (waiting.size >= options.queueMax) makeRoom(waiting, next)
+      const arrivedAtMs = performance.now()
+      const next = { client: call.client, kind, call, task, arrivedAtMs, resolve, reject } as const
+      const turns = waiting.turnsBefore(next) + counts.running + 1
+      const expectedMs = (counts.averageMs * turns) / options.threads
+      const isHopeless = arrivedAtMs + expectedMs > call.deadlineMs && counts.running > 0
+      const isFull = waiting.size >= options.queueMax
+      // Whoever it is, one of those that wait is turned away.
+      if (isHopeless || isFull) counts.refused += 1
+      if (isHopeless) throw new PasswordPoolFullError('Its turn would come after its deadline')
+      if (isFull) makeRoom(waiting, next)
       waiting.push(next)
       startWaiting()
     })
   }
 
   function startWaiting(): void {
-    while (running < options.threads) {
+    while (counts.running < options.threads) {
       const next = waiting.shift()
       if (!next) return
       if (next.call.ended || next.call.deadlineMs <= performance.now()) {
         next.reject(new CallOverError('Nobody waits for this password any more'))
       } else {
-        running += 1
+        counts.running += 1
         void runOnThread(next)
       }
     }
   }
 
   /** Never rejects. */
-  async function runOnThread({ task, resolve, reject }: Waiting): Promise<void> {
+  async function runOnThread({ task, arrivedAtMs, resolve, reject }: Waiting): Promise<void> {
+    counts.waits.add((performance.now() - arrivedAtMs) / 1000)
     try {
       threads ??= openThreads(options)
       const pool = await threads
-      const startedAtMs = performance.now()
-      const result = await pool.run(task)
-      const tookMs = performance.now() - startedAtMs
-      averageMs += (averageMs === 0 ? 1 : AVERAGE_WEIGHT) * (tookMs - averageMs)
-      resolve(result)
+      resolve(await counts.measure(pool.run(task)))
     } catch (error) {
       reject(error)
     } finally {
-      running -= 1
+      counts.running -= 1
       startWaiting()
     }
   }
@@ -141,6 +173,7 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
     hashUncommon: (call, password) =>
       run(call, { type: 'hash-uncommon', password }) as Promise<string | undefined>,
     verify,
+    stats: () => ({ waiting: waiting.size, counts }),
     close: async () => (await threads)?.close({ force: true }),
   }
 }

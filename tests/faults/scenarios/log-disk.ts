@@ -78,7 +78,7 @@ async function startLogging(stage: Stage, file: string): Promise<TestService> {
     SERVER_HOST: HOST,
     SERVER_PORT: String(port),
     LISTENERS: '1',
-    LOG_LEVEL: 'debug',
+    LOG_REQUESTS: 'all',
   }
   const running = await runMain(settings, [], stage.entry, `exec >> '${file}'`)
   const stop = () => {
