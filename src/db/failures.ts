@@ -91,6 +91,7 @@ export const MEANING_OF_CODE: Readonly<Record<string, Meaning>> = {
   SETTING_CHANGED: UNTRUSTED,
   // Another server answers instead, or an administrator has to act.
   AUTHENTICATION_FAILED: UNUSABLE,
+  SESSIONS_SHARED: UNUSABLE,
   STATEMENT_MISMATCH: UNUSABLE,
   TLS_FILE: UNUSABLE,
   TLS_REFUSED: UNUSABLE,
@@ -145,6 +146,16 @@ export function meaningOf(error: unknown): Meaning | undefined {
   const meaning = MEANING_OF_CLASS[code.slice(0, 2)] ?? REFUSED
   // What a function does wrong, of a trigger perhaps, was not parsed before, and no other connection does it better.
   return meaning === SCHEMA && error.where ? REFUSED : meaning
+}
+
+/** True when a transaction pooler is in the way that no setting names. */
+export function isUnannounced(error: unknown): boolean {
+  return codeOf(error) === 'SESSIONS_SHARED'
+}
+
+/** True when a server answers, and somebody has to change a setting, here or there, before it can be used. */
+export function isUnusable(error: unknown): boolean {
+  return meaningOf(error) === UNUSABLE
 }
 
 /**

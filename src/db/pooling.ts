@@ -54,7 +54,7 @@ async function checkPooled(
     giveUp()
   }
   throw new ConnectionError(
-    'UNUSABLE_DATABASE',
+    'SESSIONS_SHARED',
     'The database is behind a transaction pooler, which keeps no session; set DB_POOLER=transaction',
   )
 }

@@ -7,3 +7,6 @@
 export class SetupError extends Error {
   override readonly name = 'SetupError'
 }
+
+/** Thrown when what a setting names turns out to need another setting. */
+export class UnfitError extends SetupError {}

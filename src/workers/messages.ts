@@ -6,6 +6,14 @@ import type { Family } from '../stats/families.ts'
  */
 export type DatabaseState = 'unreachable' | 'migrating' | 'migrated'
 
+/** What a listener has found out with its first connections, for whoever has set it up. */
+export interface Findings {
+  /** Why the database cannot be used before a setting is changed. */
+  unfit?: string
+  /** SQL that gives the role the limits that no session keeps behind a transaction pooler. */
+  limits?: string
+}
+
 /**
  * What an operator wants to know of a listener: numbers about its heap, all objects there, or where its time goes. It is
  * written to `file`.
@@ -34,7 +42,7 @@ export type SupervisorMessage =
  */
 export type ListenerMessage =
   | { type: 'listening' }
-  | { type: 'usable' }
+  | { type: 'usable'; findings?: Findings }
   | { type: 'refusing' }
   /** Its event loop turns. */
   | { type: 'beat' }

@@ -3,6 +3,7 @@ import { type Counts, ListenerCounts } from './counts.ts'
 import { Inspections } from './inspections.ts'
 import {
   type DatabaseState,
+  type Findings,
   type Inspection,
   type ListenerMessage,
   MIGRATED,
@@ -50,7 +51,8 @@ export class Supervisor {
   /** Listeners that were replaced, by how they ended. */
   readonly replaced = new Map<string, number>()
   readonly #start = Promise.withResolvers<void>()
-  readonly #use = Promise.withResolvers<void>()
+  readonly #use = Promise.withResolvers<Findings>()
+  readonly #findings: Findings = {}
   readonly #refused = Promise.withResolvers<void>()
   readonly #drained = Promise.withResolvers<boolean>()
   readonly #checkMs: number
@@ -82,8 +84,8 @@ export class Supervisor {
     return this.#start.promise
   }
 
-  /** Resolves once every listener has tried to open its connections to the database. */
-  get usable(): Promise<void> {
+  /** Resolves once every listener has tried to open its connections to the database, or one has found it unfit. */
+  get usable(): Promise<Findings> {
     return this.#use.promise
   }
 
@@ -183,7 +185,10 @@ export class Supervisor {
       case 'usable':
         slot.usable = true
         this.#reportOthers()
-        if (this.#slots.every(({ usable }) => usable)) this.#use.resolve()
+        Object.assign(this.#findings, message?.findings)
+        if (this.#findings.unfit || this.#slots.every(({ usable }) => usable)) {
+          this.#use.resolve(this.#findings)
+        }
         break
       case 'readiness':
         slot.ready = message?.ready === true

@@ -1,5 +1,5 @@
-// compose.yaml and deploy/kubernetes.yaml. No engine and no cluster runs here, and no schema of either is installed: what
-// is checked is that they are YAML, and the facts that they share with the image, the settings and the proxy's file.
+// compose.yaml and deploy/kubernetes.yaml. No engine and no cluster runs here: what is checked is that they are what either
+// takes, and the facts that they share with the image, the settings and the proxy's file.
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -14,6 +14,7 @@ import { SETTINGS } from '../../src/server/config/settings.ts'
 import { planMemory } from '../../src/server/process/memory.ts'
 import { hasProxy, PROXIES } from '../edge/proxy-server.ts'
 import { readConfig, readStages } from './dockerfile.ts'
+import { findComposeMistakes, findKubernetesMistakes } from './schemas.ts'
 
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -25,6 +26,11 @@ const SECRETS = {
 /** A quarter of the memory, and the young generation: see `--max-old-space-size-percentage` in the Dockerfile. */
 const HEAP_SHARE = 0.25
 const YOUNG_MIB = 6
+
+interface Variable {
+  name: string
+  valueFrom?: { secretKeyRef: { name: string } }
+}
 
 async function readImage() {
   const final = (await readStages(`${ROOT}Dockerfile`)).at(-1)
@@ -47,12 +53,44 @@ async function readKubernetes() {
 
 /** Fails unless every variable is a setting that accepts its value, and the memory is enough. */
 function checkNode(variables: Record<string, string>, memoryMib: number): void {
-  const env = { ...IMAGE.env, ...variables }
+  const env = { ...SECRETS, ...IMAGE.env, ...variables }
   const config = parseConfig(env)
   for (const name of Object.keys(variables)) expect(config).toHaveProperty(name)
   const heap = memoryMib * HEAP_SHARE + YOUNG_MIB
   expect(planMemory(config, { memory: memoryMib, heap }).advice).toBeUndefined()
 }
+
+test('compose.yaml is what the specification of Compose takes', async () => {
+  const compose = await readCompose()
+  expect(findComposeMistakes(compose)).toEqual([])
+  compose.services.haproxy.restrat = 'always'
+  compose.services.postgres.environment = 5432
+  const mistakes = findComposeMistakes(compose).join('\n')
+  expect(mistakes).toContain('/services/haproxy must NOT have additional properties')
+  expect(mistakes).toContain('"restrat"')
+  expect(mistakes).toContain('/services/postgres/environment must be')
+})
+
+test('kubernetes.yaml is what the API of Kubernetes takes', { timeout: 60_000 }, async () => {
+  expect(await findKubernetesMistakes(Object.values(await readKubernetes()))).toBe('')
+})
+
+test.each([
+  ['terminationGracePeriodSeconds', 'terminationGracePeriod', "in type 'PodSpec'"],
+  ['periodSeconds":10', 'periodSeconds":"10"', "'string' is not assignable to type 'number'"],
+  ['apps/v1', 'apps/v9', 'Cannot find module'],
+  ['selector', 'select', "does not exist in type 'DeploymentSpec'"],
+])(
+  'a mistake in kubernetes.yaml is found: %s written as %s',
+  { timeout: 60_000 },
+  async (...words) => {
+    const [right, wrong, mistake] = words
+    const text = JSON.stringify((await readKubernetes()).Deployment)
+    expect(text).toContain(right)
+    const object = JSON.parse(text.replace(right, wrong))
+    expect(await findKubernetesMistakes([object])).toContain(mistake)
+  },
+)
 
 test('the nodes of compose.yaml have settings that exist, and memory that is enough', async () => {
   const { services } = await readCompose()
@@ -111,6 +149,22 @@ test('the pods of kubernetes.yaml have settings that exist, and memory that is e
     })
   }
   expect(Job.spec.template.spec.containers[0].args).toEqual(['migrate'])
+})
+
+test('the owner of the tables is the role of the job alone, and pods wait for the job', async () => {
+  const { Deployment, Job } = await readKubernetes()
+  const secretsOf = ({ spec }: { spec: { containers: [{ env: Variable[] }] } }) =>
+    Object.fromEntries(
+      spec.containers[0].env.map(({ name, valueFrom }) => [name, valueFrom?.secretKeyRef.name]),
+    )
+  expect(secretsOf(Job.spec.template)).toEqual({ DATABASE_URL: 'taskapi-owner' })
+  expect(secretsOf(Deployment.spec.template)).toMatchObject({
+    DATABASE_URL: 'taskapi',
+    JWT_SECRET: 'taskapi',
+  })
+  const { env } = Deployment.spec.template.spec.containers[0]
+  expect(env).toContainEqual({ name: 'MIGRATE', value: 'check' })
+  expect(env).toContainEqual({ name: 'STARTUP_TIMEOUT_MS', value: '0' })
 })
 
 test('a pod is asked for its health, and has the time to drain', async () => {

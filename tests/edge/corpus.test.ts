@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { register } from '../support/client.ts'
 import { useService } from '../support/fixture.ts'
-import { seededRandom } from '../wire/lies.ts'
+import { randomBelow } from '../support/random.ts'
 import { CORPUS } from './corpus.ts'
 import { type Manner, type Report, runCase } from './runner.ts'
 import { type Values, valuesFor } from './values.ts'
@@ -93,7 +93,7 @@ describe.each(Object.entries(CORPUS))('%s', (_, { cases, pages }) => {
   test.each(cases.map((each) => [each.name, each.why, each] as const))(
     `%s (%s), seed ${SEED}`,
     async (_name, _why, given) => {
-      const random = seededRandom(SEED)
+      const random = randomBelow(SEED)
       const problems: string[] = []
       for (const cuts of cutsOf(random)) {
         const before = await readState()

@@ -4,7 +4,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { PROBLEMS } from '../../src/server/http/problem.ts'
 import { register } from '../support/client.ts'
 import { useService } from '../support/fixture.ts'
-import { seededRandom } from '../wire/lies.ts'
+import { randomBelow } from '../support/random.ts'
 import type { Answer } from './answers.ts'
 import { RawConnection, type Unanswered } from './connection.ts'
 import { type Generated, makeRequest, type World } from './generators/requests.ts'
@@ -59,7 +59,7 @@ function count(name: string): void {
 
 /** Sends the request of this seed. Returns the connection when it can be used again. */
 async function send(seed: number, kept?: RawConnection): Promise<RawConnection | undefined> {
-  const random = seededRandom(seed)
+  const random = randomBelow(seed)
   const request = makeRequest(random, world)
   const connection = kept ?? new RawConnection(fixture.service.port)
   if (random(20) === 0) {

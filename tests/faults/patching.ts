@@ -1,8 +1,8 @@
 // Many clients who change and read the same few tasks, and keep the history of each.
 import { setTimeout as delay } from 'node:timers/promises'
+import { pick } from '../../bench/load/scenario.ts'
 import { type Client, createClient } from '../support/client.ts'
 import type { Operation } from './history.ts'
-import { pick } from './random.ts'
 import { registerAll } from './traffic.ts'
 
 export interface PatchingOptions {
@@ -72,9 +72,9 @@ export async function startPatching(
   }
 
   async function step(title: string): Promise<void> {
-    const { path, history } = pick(random, [firstTask as Shared, ...otherTasks])
+    const { path, history } = pick([firstTask as Shared, ...otherTasks], random)
     const isRead = random() < readShare
-    const node = pick(random, nodes)
+    const node = pick(nodes, random)
     const startedAt = performance.now()
     const write: Operation = { kind: 'write', value: title, startedAt, endedAt: Infinity }
     try {

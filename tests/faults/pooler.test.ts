@@ -4,7 +4,9 @@ import { readAddress } from '../../src/db/address.ts'
 import { openClient } from '../../src/db/driver/client.ts'
 import type { Pool } from '../../src/db/pool.ts'
 import { Queue } from '../../src/db/queue.ts'
+import { addRows, backUp, joinLines, rowsOf } from '../support/backups.ts'
 import { createClient, eventually, register } from '../support/client.ts'
+import { runCommand } from '../support/command.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import {
   hasPgBouncer,
@@ -14,7 +16,7 @@ import {
 } from '../support/pgbouncer.ts'
 import { isUsable, openTestPool } from '../support/pool.ts'
 import { expectEveryRoute } from '../support/routes.ts'
-import { startService, type TestService } from '../support/service.ts'
+import { JWT_SECRET, runMain, startService, type TestService } from '../support/service.ts'
 import { type Tasks, tasksOf } from '../support/tasks.ts'
 import { DDL } from './ddl.ts'
 import type { TrafficReport } from './ledger.ts'
@@ -22,6 +24,10 @@ import { startTraffic } from './traffic.ts'
 
 const CLIENTS = 12
 const TIMEOUT_MS = 60_000
+const EX_CONFIG = 78
+const UNANNOUNCED =
+  'The database is behind a transaction pooler, which keeps no session; set DB_POOLER=transaction'
+const SETTINGS = { JWT_SECRET, SERVER_HOST: '127.0.0.1', SERVER_PORT: '0' }
 const OWNER = '01a2024a-0000-7000-8000-000000000000'
 
 describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)', () => {
@@ -143,22 +149,42 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
     ['wire', { min_pool_size: 5, server_round_robin: 1 }],
     ['postgres', { default_pool_size: 1 }],
   ])(
-    'a start of %s without DB_POOLER names what is missing, and is not ready: %j',
+    'a start of %s without DB_POOLER ends with what is missing, and sets nothing: %j',
     async (DB_CLIENT, settings) => {
-      const { pooler, service } = await start(
-        'transaction',
-        { DB_CLIENT, LISTENERS: '1' },
-        settings,
-      )
-      const line = await service.line(({ msg }) => msg === 'Database is unreachable')
-      expect(JSON.stringify(line)).toContain('set DB_POOLER=transaction')
-      const client = createClient(service.url)
-      expect((await client.get('/ready')).status).toBe(503)
-      const login = { email: 'a@example.com', password: 'a long password' }
-      expect((await client.post('/api/v1/auth/login', login)).status).toBe(503)
+      const pooler = await startPooler('transaction', settings)
+      const process = await runMain({
+        ...SETTINGS,
+        DATABASE_URL: pooler.url,
+        DB_CLIENT,
+        LISTENERS: '1',
+      })
+      expect(await process.exited).toEqual({ code: EX_CONFIG, signal: null })
+      expect(process.stderr()).toBe(`${UNANNOUNCED}\n`)
       expect(await plansOfSessions(pooler.url)).toEqual(['auto'])
     },
   )
+
+  test('several listeners end with what is missing once, without DB_POOLER', async () => {
+    const pooler = await startPooler('transaction')
+    const env = { ...SETTINGS, DATABASE_URL: pooler.url, LISTENERS: '2' }
+    const process = await runMain(env)
+    expect(await process.exited).toEqual({ code: EX_CONFIG, signal: null })
+    expect(process.stderr()).toBe(`${UNANNOUNCED}\n`)
+  })
+
+  test('the limits that a role lacks are said once by several listeners, with what to do', async () => {
+    const { service } = await start('transaction', { DB_POOLER: 'transaction' })
+    const warnings = service.lines.filter(({ level }) => level === 'warn')
+    expect(warnings).toHaveLength(1)
+    expect(warnings[0]?.msg).toContain('run this SQL once')
+    await database.query(String(warnings[0]?.sql))
+    await service.stop()
+    await lastPooler?.restart()
+    const again = await startService(lastPooler?.url ?? '', { DB_POOLER: 'transaction' })
+    lastService = again
+    expect(again.lines.filter(({ level }) => level === 'warn')).toEqual([])
+    await database.query(String(warnings[0]?.sql).replace(/ set (\w+) = '[^']*'/g, ' reset $1'))
+  })
 
   test('a database without tables is migrated through the pooler', async () => {
     const empty = await createDatabase({ empty: true })
@@ -170,13 +196,47 @@ describe.skipIf(!hasPgBouncer())('behind PgBouncer (needs the package pgbouncer)
     await empty.drop()
   })
 
+  test.each([{}, { default_pool_size: 1 }, { default_pool_size: 3, server_round_robin: 1 }])(
+    'commands work through a pooler that lends sessions: %j',
+    async (settings) => {
+      await addRows(database, 20, 5)
+      const pooler = await startPooler('transaction', settings)
+      const rows = rowsOf(await backUp(pooler))
+      expect(rows).toEqual(rowsOf(await backUp(database)))
+
+      const empty = await createDatabase({ empty: true })
+      const lending = await startPgBouncer(empty.url, 'transaction', settings)
+      const pending = await runCommand(lending.url, ['migrate', 'status'])
+      expect(pending.stderr).toContain('Migrations are not up to date')
+      const outcomes = [
+        await runCommand(lending.url, ['migrate']),
+        await runCommand(lending.url, ['migrate', 'status']),
+        await runCommand(lending.url, ['restore', '-'], { input: joinLines(await backUp(pooler)) }),
+      ]
+      expect(outcomes.map(({ code, stderr }) => code || stderr)).toEqual([
+        '',
+        '',
+        expect.stringContaining('Restored'),
+      ])
+      expect(rowsOf(await backUp(empty))).toEqual(rows)
+      expect(await plansOfSessions(lending.url)).toEqual(['auto'])
+      await lending.stop()
+      await empty.drop()
+    },
+  )
+
   test('a pooler that stops keeping sessions while the service runs is named, and requests get 503', async () => {
     const { pooler, service } = await start('session', { LISTENERS: '1' })
     const client = createClient(service.url)
     await eventually('readiness', async () => (await client.get('/ready')).status === 200)
     const { token } = await register(client)
     await pooler.restart('transaction')
-    await service.line((line) => JSON.stringify(line).includes('set DB_POOLER=transaction'))
+    const line = await service.line((each) => JSON.stringify(each).includes(UNANNOUNCED))
+    expect(line.msg).toBe('Database cannot be used as it is set up')
+    await eventually('the reason', async () => {
+      const { status, body } = await client.get('/ready')
+      return status === 503 && JSON.stringify(body).includes('DB_POOLER is not set')
+    })
     await eventually(
       '503',
       async () => (await client.get('/api/v1/tasks', { token })).status === 503,

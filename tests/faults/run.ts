@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { openRunFolder } from '../support/run-folder.ts'
 import { scenarios } from './all.ts'
 import { type Result, renderReport } from './report.ts'
 import type { Outcome, Scenario } from './scenario.ts'
@@ -31,6 +32,7 @@ const results: Result[] = []
 say(`seed ${seed}, scale ${scale}, client ${options.client}`)
 execFileSync(process.execPath, [join(ROOT, 'build/bundle.ts')], { stdio: ['ignore', 2, 2] })
 const entry = join(ROOT, 'dist/server/main.cjs')
+const removeRunFolder = await openRunFolder()
 let server: FaultServer | undefined
 let interrupted = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt(signal))
@@ -53,6 +55,7 @@ for (const scenario of chosen) {
     renderReport(results, { seed, scale, full, client: options.client }),
   )
 }
+await removeRunFolder()
 const missed = results.some(({ outcome }) =>
   outcome.figures.some(({ measured, limit }) => !(measured <= limit)),
 )

@@ -19,6 +19,12 @@ const TIMEOUT_MS = 120_000
 const PATIENCE_MS = 60_000
 const ROUTES = 'src/server/api/routes.ts'
 const BURST_FILES = 20
+const SETTINGS = {
+  PATH: process.env.PATH,
+  TMPDIR: process.env.TMPDIR,
+  SERVER_HOST: '127.0.0.1',
+  SERVER_PORT: '0',
+}
 const NEXT_TRY = 'the next change starts it again'
 
 interface Dev {
@@ -45,7 +51,7 @@ afterAll(() => rm(folder, { recursive: true }))
 async function startDev(env: Record<string, string> = {}): Promise<Dev> {
   const child = spawn(process.execPath, ['src/server/main.ts', 'dev'], {
     cwd: folder,
-    env: { PATH: process.env.PATH, SERVER_HOST: '127.0.0.1', SERVER_PORT: '0', ...env },
+    env: { ...SETTINGS, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''
@@ -231,8 +237,14 @@ describe('while it runs', { timeout: TIMEOUT_MS }, () => {
     expect(await allowed()).toBe('*')
   })
 
-  test('a syntax error is shown, and its repair is served', async () => {
-    await printedAfter(NEXT_TRY, () => replaceFile(ROUTES, 'export const routes = ('))
+  test.each([
+    ['of types', 'export const routes = ('],
+    ['of values', 'const routes = []\nconst routes = []'],
+    ['of names', "import { nothing } from 'node:fs'"],
+  ])('a syntax error %s is shown with its place, and its repair is served', async (_, mistake) => {
+    const text = `export const a = 1\n${mistake}`
+    const place = `${ROUTES}:${text.split('\n').length}\n`
+    await printedAfter(place, () => printedAfter(NEXT_TRY, () => replaceFile(ROUTES, text)))
     expect(dev.text()).toContain('SyntaxError')
     await expect(createClient(dev.url).get('/health')).rejects.toThrow('fetch failed')
     await replaceFile(ROUTES, await titled('repaired'))

@@ -39,7 +39,7 @@ function run(program: string[], env: Record<string, string>, redirection = '', p
   const script = `${preparation}\nexec "$@" ${redirection}`
   const started = spawn('/bin/sh', ['-c', script, 'sh', process.execPath, ...program], {
     cwd: folder,
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, TMPDIR: process.env.TMPDIR, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   child = started

@@ -1,4 +1,5 @@
 // What the service says about its memory, and what V8 then allows. The processes need the right to make a cgroup.
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createMemoryCgroup, type MemoryCgroup } from '../../bench/servers/memory-cgroup.ts'
 import { planMemory } from '../../src/server/process/memory.ts'
@@ -82,6 +83,21 @@ test.each([
   if (advice === undefined) expect(plan.advice).toBeUndefined()
   else expect(plan.advice).toContain(advice)
   expect(plan.needed > memory).toBe(advice !== undefined)
+})
+
+test('a listener gets each flag of V8 once, whatever its supervisor was started with', async () => {
+  const database = await createDatabase()
+  const preparation = 'node=$1; shift; set -- "$node" --max-semi-space-size=2 --stack-size=900 "$@"'
+  const service = await startService(database.url, { LISTENERS: '2' }, MAIN, preparation)
+  const { pid } = await service.line(({ msg }) => msg === 'Listener is up')
+  const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+  expect(words.filter((word) => word.startsWith('--')).toSorted()).toEqual([
+    '--expose-gc',
+    '--max-semi-space-size=2',
+    '--stack-size=900',
+  ])
+  await service.stop()
+  await database.drop()
 })
 
 test('where there is enough memory, listeners keep the heap that V8 chooses', () => {

@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { isAlive } from '../../src/db/local/postmaster.ts'
+import { isAlive, readPidFile } from '../../src/db/local/postmaster.ts'
 import { createClient, eventually, register } from '../support/client.ts'
 import { createDatabase } from '../support/database.ts'
 import {
@@ -235,6 +235,8 @@ describe('without DATABASE_URL', () => {
       })
       await eventually('some writes', () => acknowledged.length > 100)
       const postmaster = await postmasterPid(folder)
+      const socketFolder = (await readPidFile(join(folder, 'postgres')))?.socketFolder ?? ''
+      expect(existsSync(socketFolder)).toBe(true)
       const listeners = first.lines
         .filter(({ msg }) => msg === 'Listener is up')
         .map(({ pid }) => pid)
@@ -245,6 +247,7 @@ describe('without DATABASE_URL', () => {
       await first.exited
 
       const second = await whenListening(await start())
+      expect(existsSync(socketFolder)).toBe(false)
       const reader = createClient(second.url)
       for (const id of acknowledged) {
         expect((await reader.get(`/api/v1/tasks/${id}`, { token })).status).toBe(200)

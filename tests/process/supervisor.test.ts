@@ -38,7 +38,7 @@ function supervise(listeners: number, behaviour: KnownListener, replacement = be
     entry: ENTRY,
     arguments: words,
     execArguments: [],
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, TMPDIR: process.env.TMPDIR },
     listeners,
     silenceMsMax: SILENCE_MS_MAX,
     drainDelayMs: 0,

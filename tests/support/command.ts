@@ -19,7 +19,7 @@ export function startCommand(url: string, args: string[], preparation = ''): Com
   return spawn('/bin/sh', ['-c', `${preparation}\nexec "$@"`, 'sh', ...command], {
     // Without a .env.
     cwd: '/',
-    env: { PATH: process.env.PATH, DATABASE_URL: url, JWT_SECRET },
+    env: { PATH: process.env.PATH, TMPDIR: process.env.TMPDIR, DATABASE_URL: url, JWT_SECRET },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
 }

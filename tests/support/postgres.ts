@@ -1,5 +1,5 @@
 // Runs once around all tests: starts their own PostgreSQL, with a migrated template database.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
@@ -7,6 +7,7 @@ import { readAddress } from '../../src/db/address.ts'
 import { startEmbedded } from '../../src/db/local/postgres.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { MIGRATIONS, TEMPLATE } from './database.ts'
+import { openRunFolder } from './run-folder.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -15,6 +16,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const removeRunFolder = await openRunFolder()
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-tests-'))
   const postgres = await startEmbedded({ folder, database: TEMPLATE, timeoutMs: 60_000 })
   await migrate({
@@ -26,6 +28,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('postgresUrl', postgres.url)
   return async () => {
     await postgres.stop()
-    await rm(folder, { recursive: true })
+    await removeRunFolder()
   }
 }

@@ -53,7 +53,7 @@ export async function runMain(
   const script = `${preparation}\nexec "$@"`
   const child = spawn('/bin/sh', ['-c', script, 'sh', ...command], {
     cwd: folder,
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, TMPDIR: process.env.TMPDIR, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: LogLine[] = []

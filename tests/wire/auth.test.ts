@@ -2,8 +2,8 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { randomBelow } from '../support/random.ts'
 import { codeOf, open } from './conversations.ts'
-import { seededRandom } from './lies.ts'
 import {
   type Authority,
   type Certificate,
@@ -302,7 +302,7 @@ describe.skipIf(!ready)('against a server of its own (needs openssl)', () => {
       'never lets a start with %s hang',
       async (query) => {
         const seed = Date.now() % 1_000_000_000
-        const random = seededRandom(seed)
+        const random = randomBelow(seed)
         const attempts = Array.from({ length: 150 }, () => [random(400), 1 << random(8)] as const)
         const results: string[] = []
         const worker = async () => {

@@ -6,8 +6,9 @@ import type { Connection } from '../../src/db/wire/connection.ts'
 import { Outbox } from '../../src/db/wire/outbox.ts'
 import { writeExecute, writePrepare } from '../../src/db/wire/statement.ts'
 import { maintenanceUrl } from '../support/database.ts'
+import { randomBelow } from '../support/random.ts'
 import { codeOf, collect, LIMITS, type Outcome, open } from './conversations.ts'
-import { type Lie, makeLie, seededRandom } from './lies.ts'
+import { type Lie, makeLie } from './lies.ts'
 import {
   GREETING_MESSAGES,
   NUMBERED,
@@ -68,7 +69,7 @@ interface Verdict {
 /** Holds one conversation; every call must be settled once, with the right rows or with an error. */
 async function hold(seed: number): Promise<Verdict> {
   const lie = makeLie(seed, MESSAGES)
-  const random = seededRandom(seed + 1)
+  const random = randomBelow(seed + 1)
   const verdict: Verdict = { answered: 0, failed: 0 }
   const fail = (problem: string) => {
     verdict.problem ??= `seed ${seed}: ${lie.name}: ${problem}`

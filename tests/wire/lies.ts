@@ -1,19 +1,7 @@
 // Ways in which a server, or the network before it, can go wrong; each is chosen by a random generator with a seed.
 import type { Socket } from 'node:net'
+import { type Random, randomBelow } from '../support/random.ts'
 import { dataRow, READY, report, type Speaker, tagged } from './scripted-server.ts'
-
-export type Random = (below: number) => number
-
-/** Small, fast, and the same on every machine. */
-export function seededRandom(seed: number): Random {
-  let state = (seed * 2_654_435_761 + 1) >>> 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
 
 export interface Lie {
   name: string
@@ -123,7 +111,7 @@ const ENDS: Record<string, (socket: Socket) => void> = {
 
 /** What goes wrong with this seed, somewhere in the first `messages` of a conversation. */
 export function makeLie(seed: number, messages: number): Lie {
-  const random = seededRandom(seed)
+  const random = randomBelow(seed)
   const at = random(messages)
   const kind = random(10)
   if (kind === 0) return { name: 'sends pieces', speaker: inPieces(random), honest: true }

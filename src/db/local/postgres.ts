@@ -7,6 +7,7 @@ import {
   mkdir,
   mkdtemp,
   readdir,
+  readFile,
   realpath,
   rename,
   rm,
@@ -148,6 +149,15 @@ async function makeCluster(cluster: Cluster, home: string): Promise<void> {
   await rename(draft, cluster.dataFolder)
 }
 
+/** A server that was killed leaves the folder of its socket, and no other start would find it. */
+async function removeRemains({ dataFolder }: Cluster): Promise<void> {
+  const pidFile = await readPidFile(dataFolder)
+  if (!pidFile || isAlive(pidFile.pid)) return
+  const lock = await readFile(`${socketIn(pidFile.socketFolder)}.lock`, 'utf8').catch(() => '')
+  // Another server may have made its socket there since.
+  if (Number.parseInt(lock, 10) === pidFile.pid) await removeSocket(pidFile.socketFolder)
+}
+
 /** The server that a killed process has left running in this very folder, or `undefined`. */
 async function adopt(cluster: Cluster): Promise<PidFile | undefined> {
   const { uid: owner } = await stat(cluster.dataFolder)
@@ -177,6 +187,7 @@ async function launch(cluster: Cluster, home: string): Promise<PidFile> {
     if ((await log.stat()).size > LOG_BYTES_MAX) await log.truncate()
     const { identity, dataFolder } = cluster
     if (identity) handOver(await realpath(dataFolder), identity)
+    await removeRemains(cluster)
     const socketFolder = await makeSocketFolder(cluster)
     const settings = {
       ...cluster.settings,
@@ -252,10 +263,18 @@ async function stop(cluster: Cluster, { pid, socketFolder }: PidFile): Promise<v
     const deadline = Date.now() + patienceMs
     while (isAlive(pid) && Date.now() < deadline) await delay(POLL_MS / 2)
   }
-  // The name of the folder comes from a file that the server can write, so that nothing else may be removed.
-  const socket = join(socketFolder, `.s.PGSQL.${SOCKET_PORT}`)
+  await removeSocket(socketFolder)
+}
+
+/** The name of the folder comes from a file that the server can write, so nothing else may be removed. */
+async function removeSocket(folder: string): Promise<void> {
+  const socket = socketIn(folder)
   for (const path of [socket, `${socket}.lock`]) await rm(path, { force: true })
-  await rmdir(socketFolder).catch(ignore('ENOENT', 'ENOTEMPTY'))
+  await rmdir(folder).catch(ignore('ENOENT', 'ENOTEMPTY'))
+}
+
+function socketIn(folder: string): string {
+  return join(folder, `.s.PGSQL.${SOCKET_PORT}`)
 }
 
 /** The user that the server runs as. */

@@ -1,5 +1,5 @@
 // Runs in listeners. Whether requests would be served, by the same connections and statements that serve them.
-import { classify } from '../../db/failures.ts'
+import { classify, isUnannounced, isUnusable } from '../../db/failures.ts'
 import type { Pool } from '../../db/pool.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 
@@ -9,6 +9,9 @@ const CHECK_TIMEOUT_MS = 1000
 const SHARED_MS = 100
 /** How often one of several listeners checks itself, because the others answer for it. */
 const WATCH_INTERVAL_MS = 1000
+
+const UNANNOUNCED =
+  'The database is behind a transaction pooler, and DB_POOLER is not set to "transaction"'
 
 interface ReadinessOptions {
   lifecycle: Lifecycle
@@ -68,7 +71,9 @@ export class Readiness {
     if (this.#check && recent) return this.#check
     this.#checkedAtMs = nowMs
     this.#checking = true
-    const check = this.#options.database.check(CHECK_TIMEOUT_MS).then(() => undefined, explain)
+    const check = this.#options.database
+      .check(CHECK_TIMEOUT_MS)
+      .then(() => undefined, explainFailure)
     this.#check = check.finally(() => {
       this.#checking = false
     })
@@ -83,12 +88,14 @@ export class Readiness {
 }
 
 /** What a client may know of a failure. */
-function explain(thrown: unknown): string {
+export function explainFailure(thrown: unknown): string {
   // Of a connection that could not be opened, the cause says more.
   const error = thrown instanceof Error && thrown.cause !== undefined ? thrown.cause : thrown
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === '25006') return 'The database only reads'
   if (code === 'ETIMEDOUT' || code === 'CONNECT_TIMEOUT') return 'The database does not answer'
+  if (isUnannounced(error)) return UNANNOUNCED
+  if (isUnusable(error)) return 'The database cannot be used as it is set up'
   if (classify(error) === 'unreachable') return 'The database cannot be reached'
   return 'The database cannot serve'
 }

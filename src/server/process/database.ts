@@ -1,8 +1,11 @@
 // Runs in listeners. The pool of a listener, and what becomes of its events.
 import type { Address } from '../../db/address.ts'
 import { driverClient, wireClient } from '../../db/clients.ts'
+import { isUnannounced } from '../../db/failures.ts'
 import { statementsOf } from '../../db/operation.ts'
 import { openPool, type Pool, type PoolOptions } from '../../db/pool.ts'
+import type { Findings } from '../../workers/messages.ts'
+import { explainFailure } from '../api/readiness.ts'
 import { operations } from '../api/routes.ts'
 import type { Config } from '../config/config.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
@@ -15,6 +18,12 @@ const CONNECT_TIMEOUT_MS = 2000
 const IDLE_PING_MS = 5000
 const PING_TIMEOUT_MS = 1000
 
+/** The pool of a listener. */
+export interface Database extends Pool {
+  /** Complete once it has started. */
+  readonly findings: Findings
+}
+
 /**
  * The pool that the settings ask for. It opens at its start; once it has every connection, the listener is ready. Calls
  * that come before the start fail at once.
@@ -24,18 +33,20 @@ export function openDatabase(
   address: Address,
   log: Logger,
   lifecycle: Lifecycle,
-): Pool {
+): Database {
+  const findings: Findings = {}
   const options = {
     statementTimeoutMs: config.DB_STATEMENT_TIMEOUT_MS,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     applicationName: 'taskapi',
     statements: statementsOf(operations),
     pooler: config.DB_POOLER,
-    onLimitsUnset: (repair: string) =>
-      log.warn({ repair }, 'The role sets no limits for statements, and a pooler keeps none'),
+    onLimitsUnset: (repair: string) => {
+      findings.limits = repair
+    },
   }
   const outages = new OutageLog(log)
-  return openAtStart(lifecycle, {
+  const pool = openAtStart(lifecycle, {
     connections: config.DB_CONNECTIONS,
     open:
       config.DB_CLIENT === 'wire' ? wireClient(address, options) : driverClient(address, options),
@@ -43,10 +54,14 @@ export function openDatabase(
     pingTimeoutMs: PING_TIMEOUT_MS,
     onEvent: (event) => {
       if (event.type === 'ready') lifecycle.moveTo('ready')
-      if (event.type === 'unreachable') lifecycle.pending = 'The database cannot be reached'
+      if (event.type === 'unreachable') {
+        lifecycle.pending = explainFailure(event.error)
+        if (isUnannounced(event.error)) findings.unfit = event.error.message
+      }
       outages.write(event, performance.now())
     },
   })
+  return { ...pool, findings }
 }
 
 /** Statements can only be prepared after the migrations, so until then there is no connection at all. */

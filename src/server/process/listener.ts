@@ -1,7 +1,7 @@
 // Runs in listeners. One uWebSockets.js app on the shared port, from its first connection to its last.
 import { totalmem } from 'node:os'
 import type { Family } from '../../stats/families.ts'
-import type { DatabaseState } from '../../workers/messages.ts'
+import type { DatabaseState, Findings } from '../../workers/messages.ts'
 import { type Context, type ContextOptions, createContext } from '../api/context.ts'
 import { toProblem } from '../api/failures.ts'
 import { Readiness } from '../api/readiness.ts'
@@ -48,7 +48,7 @@ export interface Listener extends Running {
   /**
    * Resolves once it has tried to open its connections to the database: it is ready, or its log says why it is not.
    */
-  usable: Promise<void>
+  usable: Promise<Findings>
   /** What it has counted; nothing when nobody may ask. */
   count(): Family[]
   /** Why clients should not be sent here, as far as this listener knows; undefined when they should. */
@@ -96,13 +96,13 @@ export async function startListener(
   )
   installRoutes(app, host, routes, context)
   const count = await countsOf(config, uws, { host, context, connections, linesDropped })
-  const usable = Promise.withResolvers<void>()
+  const usable = Promise.withResolvers<Findings>()
   const open = async () => {
     lifecycle.pending = 'Connections to the database are being opened'
     await database.start()
     compactSoon(host)
     readiness.watch()
-    usable.resolve()
+    usable.resolve(database.findings)
   }
   if (migrated) await open()
   const socket = await listen(app, config)

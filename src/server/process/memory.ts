@@ -5,7 +5,7 @@ import { getHeapStatistics } from 'node:v8'
 import type { Config } from '../config/config.ts'
 import { SEMI_SPACE_MIB_MAX, V8_FLAGS } from './heap.ts'
 
-const MIB = 2 ** 20
+export const MIB = 2 ** 20
 /** A listener without its heap: Node, native code, buffers, sockets in the kernel. Measured under load, with Node 26. */
 const BASE_MIB = 12
 /** A hash thread: 19 MiB for Argon2, and 10 for its own heap and its code. */
@@ -68,9 +68,11 @@ export function planMemory(sizes: Sizes, { memory, heap: ownHeap }: Bounds): Mem
 
 /** Options of Node for the listeners of a supervisor. */
 export function listenerFlags({ oldSpace }: MemoryPlan): string[] {
-  if (oldSpace === undefined) return [...process.execArgv, ...V8_FLAGS]
-  const inherited = process.execArgv.filter((flag) => !flag.startsWith(PERCENTAGE_FLAG))
-  return [...inherited, ...V8_FLAGS, `--max-old-space-size=${oldSpace}`]
+  const limit = oldSpace === undefined ? [] : [`--max-old-space-size=${oldSpace}`]
+  const flags = [...V8_FLAGS, ...limit]
+  const names = new Set(flags.map(nameOf))
+  if (oldSpace !== undefined) names.add(PERCENTAGE_FLAG)
+  return [...process.execArgv.filter((flag) => !names.has(nameOf(flag))), ...flags]
 }
 
 /** The plan as fields of a log line. */
@@ -85,6 +87,10 @@ export function describePlan({ memory, heap, threads, base }: MemoryPlan): Recor
 
 export function toMegabytes(mebibytes: number): number {
   return Math.round((mebibytes * MIB) / 1e6)
+}
+
+function nameOf(flag: string): string {
+  return flag.split('=')[0] ?? flag
 }
 
 function advise({ LISTENERS, PASSWORD_THREADS }: Sizes, memory: number): string {

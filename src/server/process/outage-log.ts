@@ -1,5 +1,6 @@
 // Runs in listeners. What the log says about the way to the database. During an outage every connection fails over and
 // over: the first failure of a kind is written at once, the next ones ever less often, and at level `debug` all the others.
+import { isUnusable } from '../../db/failures.ts'
 import type { PoolEvent } from '../../db/slot.ts'
 import type { Logger } from '../observe/log.ts'
 
@@ -12,6 +13,8 @@ const LINES = {
   unreachable: { level: 'warn', text: 'Database is unreachable' },
   mismatch: { level: 'error', text: 'An answer of the database did not belong to its call' },
 } as const satisfies Record<Trouble, { level: 'warn' | 'error'; text: string }>
+
+const UNUSABLE = { level: 'error', text: 'Database cannot be used as it is set up' } as const
 
 export class OutageLog {
   readonly #log: Logger
@@ -42,7 +45,7 @@ export class OutageLog {
 
   #writeTrouble(type: Trouble, err: Error, nowMs: number): void {
     const unwritten = this.#pauses[type].pass(nowMs)
-    const { level, text } = LINES[type]
+    const { level, text } = isUnusable(err) ? UNUSABLE : LINES[type]
     if (unwritten === undefined) {
       this.#log.debug({ err }, text)
       return

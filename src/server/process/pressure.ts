@@ -1,9 +1,11 @@
 // Runs in listeners. How much of its cgroup's memory is in use: the kernel kills without a word who exceeds it.
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { listCgroupFolders } from '../config/cgroup.ts'
 import type { Logger } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
 import { collectGarbage } from './heap.ts'
+import { MIB, toMegabytes } from './memory.ts'
 
 const CHECK_MS = 100
 /** From this share of the limit on, memory is short. Page cache does not count: the kernel takes it back by itself. */
@@ -57,7 +59,10 @@ export class Pressure {
       collectGarbage('major')
       this.#collectedAtMs = performance.now()
     }
-    const fields = { used_mb: toMegabytes(usedBytes), memory_mb: toMegabytes(usage.limitBytes) }
+    const fields = {
+      used_mb: toMegabytes(usedBytes / MIB),
+      memory_mb: toMegabytes(usage.limitBytes / MIB),
+    }
     this.#reports.add('short', (repeats) =>
       log.warn({ ...fields, repeats }, 'Memory is short, turning away what takes much of it'),
     )
@@ -71,16 +76,9 @@ export class Pressure {
  * @param root stands in for `/`
  */
 export function openUsage(limitBytes: number, root = '/'): Usage | undefined {
-  for (const line of readText(join(root, 'proc/self/cgroup')).split('\n')) {
-    const [, controllers, path = ''] = line.split(':')
-    const isV2 = controllers === ''
-    if (!isV2 && !controllers?.split(',').includes('memory')) continue
-    const mount = join(root, isV2 ? 'sys/fs/cgroup' : 'sys/fs/cgroup/memory')
-    // Inside a container, its own cgroup is mounted as the root.
-    for (const folder of [join(mount, path), mount]) {
-      const usage = isV2 ? openV2(folder, limitBytes) : openV1(folder, limitBytes)
-      if (usage) return usage
-    }
+  for (const { path, version } of listCgroupFolders('memory', root)) {
+    const usage = version === 2 ? openV2(path, limitBytes) : openV1(path, limitBytes)
+    if (usage) return usage
   }
   return undefined
 }
@@ -129,16 +127,4 @@ function openFile(path: string): StatFile | undefined {
   } catch {
     return undefined
   }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
-}
-
-function toMegabytes(bytes: number): number {
-  return Math.round(bytes / 1e6)
 }

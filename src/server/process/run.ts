@@ -1,7 +1,7 @@
 // Runs in every process. The life of a process: it starts, drains at the first stop, and terminates at the second. The
 // only file that handles signals and ends the process.
 import { describeError } from '../../db/failures.ts'
-import { SetupError } from '../../db/setup-error.ts'
+import { SetupError, UnfitError } from '../../db/setup-error.ts'
 import {
   BEAT_MS,
   type DatabaseState,
@@ -17,6 +17,8 @@ import type { Running } from './running.ts'
 
 type Question = Extract<SupervisorMessage, { type: 'count' | 'inspect' }>
 
+/** Of a stack. Before them, the stack of a parse error has the file, the line, and what is there. */
+const CALLS = /\n {4}at [^]*/
 /** From sysexits.h: the configuration is not usable. */
 const EX_CONFIG = 78
 /** npm passes a terminal's Ctrl-C on to a process that already has it: within this time, a second signal is an echo. */
@@ -120,7 +122,7 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
     report({ type: 'listening' })
     const fields = { port: listener.port, heap_mb: toMegabytes(readBounds().heap) }
     log.loggers.process.info(fields, 'Listener is up')
-    void listener.usable.then(() => report({ type: 'usable' }))
+    void listener.usable.then((findings) => report({ type: 'usable', findings }))
     // It may have come before there was a listener to receive it.
     if (database) listener.reportDatabase(database)
     return listener
@@ -133,7 +135,7 @@ export async function runCommand(command: () => Promise<void>): Promise<void> {
     await command()
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`)
-    process.exit(error instanceof ConfigError ? EX_CONFIG : 1)
+    process.exit(exitCodeOf(error))
   }
 }
 
@@ -183,9 +185,27 @@ async function run(
   } catch (err) {
     if (abort.signal.aborted) return exit(0)
     reportFailure(log.loggers.process, err)
-    return exit(1)
+    if (err instanceof SyntaxError) {
+      await log.close()
+      return exitWithPlace(err)
+    }
+    return exit(exitCodeOf(err))
   }
   if (abort.signal.aborted) await drain(running)
+}
+
+/** Ends the process with the place of an error in the sources, which no other part of the error names. */
+function exitWithPlace(error: SyntaxError): void {
+  const text = error.stack?.replace(CALLS, '') ?? ''
+  if (!text.startsWith('SyntaxError')) {
+    process.stderr.write(`${text}\n`)
+    process.exit(1)
+  }
+  // Of what V8 itself refuses only Node knows the place, and shows it where nobody catches the error.
+  process.removeAllListeners('uncaughtException')
+  setImmediate(() => {
+    throw error
+  })
 }
 
 /** Reports what an operator has asked for. Never rejects. */
@@ -210,7 +230,7 @@ function reportFailure(log: Logger, err: unknown): void {
   if (!isExpected || !process.stdout.isTTY) {
     log.fatal(isExpected ? { reason: err } : { err }, 'Cannot start')
   }
-  process.stderr.write(`${messageOf(err)}\n`)
+  if (!(err instanceof SyntaxError)) process.stderr.write(`${messageOf(err)}\n`)
 }
 
 /** Makes a function that acts the first time only. */
@@ -250,6 +270,10 @@ function readConfigOrExit(): Config {
     process.stderr.write(`${messageOf(error)}\n`)
     process.exit(EX_CONFIG)
   }
+}
+
+function exitCodeOf(error: unknown): number {
+  return error instanceof ConfigError || error instanceof UnfitError ? EX_CONFIG : 1
 }
 
 function messageOf(error: unknown): string {

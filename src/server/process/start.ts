@@ -1,7 +1,9 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
+import { UnfitError } from '../../db/setup-error.ts'
 import { mergeParts } from '../../stats/families.ts'
 import {
   type DatabaseState,
+  type Findings,
   type Inspection,
   LISTENER_ROLE,
   SILENCE_MS_MAX,
@@ -22,6 +24,9 @@ import {
 import { type Place, takePlace, urlOf } from './place.ts'
 import { type Running, together } from './running.ts'
 
+const ADVICE =
+  'A transaction pooler keeps no limits for statements: run this SQL once, then have the pooler reconnect'
+
 export interface ServiceOptions {
   /** Module that a listener process runs. */
   entry: string
@@ -32,7 +37,7 @@ export interface ServiceOptions {
 /** The listeners of a start, before and after the database is there. */
 interface Listeners extends Running, Observed {
   /** Resolves once each has tried to open its connections: it is ready, or its log says why it is not. */
-  readonly usable: Promise<void>
+  readonly usable: Promise<Findings>
   reportDatabase(state: DatabaseState): void
   /** Sets what they log in processes of their own. */
   setLogLevels(levels: string): void
@@ -104,8 +109,12 @@ async function openService(
   const onState = (state: DatabaseState) => listeners.reportDatabase(state)
   await bringUpToDate(config, { log: log.loggers.db, signal, onState })
   // From here on requests are served, so a stop drains.
-  const stopped = new Promise((resolve) => signal.addEventListener('abort', resolve))
-  await Promise.race([listeners.usable, stopped])
+  const stopped = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve())
+  })
+  const { unfit, limits } = (await Promise.race([listeners.usable, stopped])) ?? {}
+  if (unfit) throw new UnfitError(unfit)
+  if (limits) log.loggers.db.warn({ sql: limits }, ADVICE)
 }
 
 /** One listener runs in this process; several run in one process each, which is replaced when it dies. */

@@ -1,5 +1,5 @@
 // Ways in which the bytes of a request can be wrong.
-import type { Random } from '../../wire/lies.ts'
+import type { Random } from '../../support/random.ts'
 
 type Change = (bytes: Buffer, random: Random) => Buffer
 

@@ -1,8 +1,7 @@
 // Random requests over every route, each with the statuses that it may get; made by a seed.
 import { routes } from '../../../src/server/api/routes.ts'
-import type { Random } from '../../wire/lies.ts'
+import { pick, type Random } from '../../support/random.ts'
 import { chunk } from '../case.ts'
-import { pick } from './choice.ts'
 import { mutateHead, mutateJson } from './mutations.ts'
 import { badTask, goodTask, randomText } from './tasks.ts'
 

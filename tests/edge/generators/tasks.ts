@@ -1,6 +1,5 @@
 // Random tasks, good and bad.
-import type { Random } from '../../wire/lies.ts'
-import { pick } from './choice.ts'
+import { pick, type Random } from '../../support/random.ts'
 
 const LETTERS = [
   'a',

@@ -1,9 +1,8 @@
 // Listeners are killed, at first one a second, then ten.
 import { setTimeout as delay } from 'node:timers/promises'
-import { seededRandom } from '../../../bench/load/scenario.ts'
+import { pick, seededRandom } from '../../../bench/load/scenario.ts'
 import { countErrors, describeAnswers } from '../ledger.ts'
 import { longestGapMs } from '../meter.ts'
-import { pick } from '../random.ts'
 import {
   listenersOf,
   measureRecovery,
@@ -45,7 +44,7 @@ async function killListeners(stage: Stage): Promise<Outcome> {
       if (!first || first === service.child.pid) continue
       inFlight += report.inFlight
       const { started } = report
-      process.kill(pick(random, [first, ...others]), 'SIGKILL')
+      process.kill(pick([first, ...others], random), 'SIGKILL')
       await delay(NOTICE_MS)
       inFlight += report.started - started
       if (count % 20 === 19) stage.note(`${count + 1} of ${kills} kills`)

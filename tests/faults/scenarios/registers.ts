@@ -1,9 +1,8 @@
 // Many clients change the same tasks over two nodes: what they see of each could have happened one after the other.
 import { setTimeout as delay } from 'node:timers/promises'
-import { seededRandom } from '../../../bench/load/scenario.ts'
+import { pick, seededRandom } from '../../../bench/load/scenario.ts'
 import { findViolation } from '../history.ts'
 import { type Patching, startPatching } from '../patching.ts'
-import { pick } from '../random.ts'
 import {
   type Figure,
   listenersOf,
@@ -48,8 +47,8 @@ async function killAround(stage: Stage): Promise<Outcome> {
     const kills = { listeners: 0, servers: 0 }
     while (patching.count < operations || kills.servers === 0) {
       await delay(periodMs)
-      const [first, ...others] = listenersOf(pick(random, nodes))
-      if (first) process.kill(pick(random, [first, ...others]), 'SIGKILL')
+      const [first, ...others] = listenersOf(pick(nodes, random))
+      if (first) process.kill(pick([first, ...others], random), 'SIGKILL')
       kills.listeners += 1
       await delay(periodMs)
       await stage.server.kill()
