@@ -78,7 +78,9 @@ test('what it does not have is refused', async () => {
   const { admin } = await start({})
   const unknown = await admin.get('/metric')
   expect(unknown.status).toBe(404)
-  expect(unknown.body).toBe('Not found; there is /livez, /readyz, /metrics, /log-level\n')
+  expect(unknown.body).toBe(
+    'Not found; there is /livez, /readyz, /metrics, /metrics/listeners, /log-level\n',
+  )
   const posted = await admin.post('/metrics', {})
   expect(posted.status).toBe(405)
   expect(posted.headers.get('allow')).toBe('GET, HEAD')
