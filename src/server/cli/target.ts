@@ -46,7 +46,8 @@ async function withLocalDatabase(config: Config, log: Logger, work: Work): Promi
   }
 }
 
-function describe(error: unknown): string {
+/** In words, without what PostgreSQL quotes of user data. */
+export function describe(error: unknown): string {
   const described = describeError(error)?.message
   if (typeof described === 'string') return described
   return error instanceof Error ? error.message : String(error)

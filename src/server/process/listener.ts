@@ -10,12 +10,7 @@ import type { Config } from '../config/config.ts'
 import { isSocketPath } from '../config/kinds.ts'
 import type { Secret } from '../config/secret.ts'
 import { Clients } from '../http/client.ts'
-import {
-  boundConnections,
-  type ConnectionLimit,
-  type ConnectionRules,
-  countConnections,
-} from '../http/connections.ts'
+import { boundConnections, type ConnectionRules, countConnections } from '../http/connections.ts'
 import { allowedHeadersValue } from '../http/headers.ts'
 import { Host, type RequestLog } from '../http/host.ts'
 import { installRoutes } from '../http/install.ts'
@@ -24,7 +19,9 @@ import { RateLimit } from '../http/rate-limit.ts'
 import { Ready } from '../http/route.ts'
 import { loadUws, type Uws, versionOf } from '../http/uws.ts'
 import type { Logger, Loggers } from '../observe/log.ts'
+import type { Traces } from '../observe/traces.ts'
 import { VERSION } from '../root.ts'
+import { connectionLimit } from './connection-limit.ts'
 import { openDatabase } from './database.ts'
 import { drainListener, refuseConnections } from './drain.ts'
 import { collectAlone, collectGarbage, compactHeap } from './heap.ts'
@@ -33,6 +30,7 @@ import { readMemoryBytes } from './memory.ts'
 import type { ListenerSource } from './metrics-table.ts'
 import { openUsage, Pressure } from './pressure.ts'
 import type { Running } from './running.ts'
+import { openTraces } from './traces.ts'
 
 const COMPACT_DELAY_MS = 200
 /** With more calls, a statement takes longer without costing less per row. */
@@ -40,7 +38,6 @@ const BATCH_CALLS_MAX = 128
 /** Lists in flight, each of which may be a quarter of a megabyte long: fewer where memory is small. */
 const SINGLES_MAX = 64
 const BYTES_PER_SINGLE = 8 * 1024 * 1024
-const DESCRIPTORS_PER_THREAD = 8
 
 /**
  * A listener that accepts connections. It drains by refusing connections, closing each open one with its next answer, and
@@ -88,7 +85,8 @@ export async function startListener(
   const readiness = new Readiness({ lifecycle, database, onChange: onReadiness })
   const parts = { log, readiness, document: keptDocument(), database }
   const context = createContext(contextOptions(config, secret), parts)
-  const host = createHost(config, lifecycle, log, context)
+  const traces = await openTraces(config, DATABASE_URL.address, log.process)
+  const host = createHost(config, lifecycle, log, context, traces)
   const memory = watchMemory(host, log.process)
   const app = uws.App()
   const connections = countConnections(
@@ -179,18 +177,12 @@ function connectionRules(config: Config, clients: Clients, log: Logger): Connect
   }
 }
 
-function connectionLimit(config: Config): ConnectionLimit {
-  const { MAX_CONNECTIONS: connections, DB_CONNECTIONS, PASSWORD_THREADS } = config
-  // To find out about a pooler takes a second connection; the loop of a thread takes several descriptors.
-  const otherDescriptors = 2 * DB_CONNECTIONS + DESCRIPTORS_PER_THREAD * PASSWORD_THREADS
-  return { connections, otherDescriptors }
-}
-
 function createHost(
   config: Config,
   lifecycle: Lifecycle,
   log: Loggers,
   { tokens, queue }: Context,
+  traces: Traces | undefined,
 ): Host {
   return new Host({
     log: log.http,
@@ -200,6 +192,7 @@ function createHost(
     allowedHeaders: allowedHeadersValue(config.CORS_ORIGINS, config.CORS_HEADERS),
     rateLimit: config.RATE_LIMIT && new RateLimit(config.RATE_LIMIT),
     clients: new Clients(config.TRUSTED_PROXIES ?? [], isSocketPath(config.SERVER_HOST)),
+    traces,
     bodyBytesMax: config.MAX_BODY_BYTES,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     memoryBytes: memoryBytesOf(config),

@@ -21,6 +21,8 @@ type Question = Extract<SupervisorMessage, { type: 'count' | 'inspect' }>
 const EX_CONFIG = 78
 /** npm passes a terminal's Ctrl-C on to a process that already has it: within this time, a second signal is an echo. */
 const ECHO_MS = 300
+/** How Node says it, for `import` and for `require`. */
+const MISSING_PACKAGE = /^Cannot find (?:package|module) '([^'./][^']*)'/
 /**
  * Left alone, each of them would end the process without a drain, and leave a local PostgreSQL behind. A terminal sends
  * SIGINT at Ctrl-C, SIGQUIT at Ctrl-\ and SIGHUP when it closes; nodemon asks for a restart with SIGUSR2.
@@ -251,5 +253,8 @@ function readConfigOrExit(): Config {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error)) return String(error)
+  // Of a package that "npm prune --omit=dev" has removed.
+  const [, missing] = MISSING_PACKAGE.exec(error.message) ?? []
+  return missing ? `The package "${missing}" is not installed; fix: npm ci` : error.message
 }
