@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { type Family, lastingOf, mergeParts } from '../../src/stats/families.ts'
+import { type Family, lastingOf, listParts, mergeParts } from '../../src/stats/families.ts'
 import { Histogram } from '../../src/stats/histogram.ts'
 import { ListenerCounts } from '../../src/workers/counts.ts'
 
@@ -58,6 +58,18 @@ test('what processes have counted is added up by labels, and what is of each sta
     { labels: ['2'], values: [20] },
   ])
   expect(lastingOf(merged).map(({ name }) => name)).toEqual(['requests'])
+})
+
+test('what each process has counted can be listed by itself', () => {
+  const [requests] = listParts([
+    { process: '1', families: [counter(1), counter(2)] },
+    { process: '2', families: [counter(8)] },
+  ])
+  expect(requests).toMatchObject({ perProcess: true })
+  expect(requests?.series).toEqual([
+    { labels: ['1', 'a'], values: [3] },
+    { labels: ['2', 'a'], values: [8] },
+  ])
 })
 
 test('an answer to an earlier question is not taken for a new one, and readers share a question', async () => {
