@@ -1,22 +1,17 @@
 // Runs in listeners. The operations on failed logins, and on the clients that accounts have logged in from.
 import { firstRow, type Operation, single } from './operation.ts'
 import type { Call, Queue } from './queue.ts'
-import { type Columns, isNull, readRow } from './row.ts'
+import { type Columns, isNull, type Row, readRow } from './row.ts'
 
-/** How often a key has failed, and when that is forgotten. */
-export interface Failures {
-  failures: number
-  ms_left: number
-}
-
-interface KeyedFailures extends Failures {
-  key: string
-}
-
-const NO_FAILURES: ReadonlyMap<string, Failures> = new Map()
-const FAILURES = { failures: 'int', ms_left: 'int' } as const satisfies Columns
+const COUNT = { failures: 'int' } as const satisfies Columns
+const FAILURES = { ...COUNT, ms_left: 'int' } as const satisfies Columns
 const KEYED = { key: 'text', ...FAILURES } as const satisfies Columns
 const CLIENT = { is_recent: 'int' } as const satisfies Columns
+
+/** How often a key has failed, and when that is forgotten. */
+export type Failures = Row<typeof FAILURES>
+
+const NO_FAILURES: ReadonlyMap<string, Failures> = new Map()
 
 // The clock is PostgreSQL's, so that those of the nodes need not agree.
 const operations = {
@@ -34,7 +29,7 @@ const operations = {
       start: NO_FAILURES,
       row: (found, bytes, fields) => {
         if (isNull(fields, 1)) return found
-        const row = readRow(KEYED, bytes, fields) as unknown as KeyedFailures
+        const row = readRow(KEYED, bytes, fields)
         return new Map(found).set(row.key, row)
       },
       end: (found) => found,
@@ -53,7 +48,7 @@ const operations = {
         expires_at = case when kept.expires_at > now() then kept.expires_at else excluded.expires_at end
       returning failures, (extract(epoch from expires_at - now()) * 1000)::int as ms_left`,
     columns: FAILURES,
-    reading: firstRow<Failures>(FAILURES),
+    reading: firstRow(FAILURES),
   }),
   deleteFailures: single({
     name: 'delete_login_failures',
@@ -61,8 +56,8 @@ const operations = {
     parameters: { key: 'text' },
     lookup: { index: 'login_failures_pkey', by: ['key'] },
     text: ({ key }) => `delete from login_failures where key = ${key} returning failures`,
-    columns: { failures: 'int' },
-    reading: firstRow<{ failures: number }>({ failures: 'int' }),
+    columns: COUNT,
+    reading: firstRow(COUNT),
   }),
   findClient: single({
     name: 'find_familiar_client',
@@ -74,7 +69,7 @@ const operations = {
       where user_id = ${user_id} and client = ${client}
         and last_login_at > now() - interval '90 days'`,
     columns: CLIENT,
-    reading: firstRow<{ is_recent: number }>(CLIENT),
+    reading: firstRow(CLIENT),
   }),
   insertClient: single({
     name: 'insert_familiar_client',
@@ -86,7 +81,7 @@ const operations = {
       returning 1 as is_recent`,
     columns: CLIENT,
     violations: { familiar_clients_user_id_fkey: 'account_gone' },
-    reading: firstRow<{ is_recent: number }>(CLIENT),
+    reading: firstRow(CLIENT),
   }),
 }
 

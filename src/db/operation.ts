@@ -1,5 +1,5 @@
 // Runs in listeners. What can be asked of the database: an operation is one SQL text with named, typed parameters.
-import { type Columns, type ColumnType, isNull, readRow } from './row.ts'
+import { type Columns, type ColumnType, isNull, type Row, readRow, typeOf } from './row.ts'
 import {
   ANY,
   INSTANT,
@@ -87,6 +87,7 @@ export interface Operation<In extends Input = Input, Result = unknown> {
   readonly name: string
   readonly purpose: Purpose
   readonly parameters: Readonly<Record<string, SqlType>>
+  readonly columns: Columns
   /** The names of the parameters, in their order. */
   readonly names: readonly string[]
   readonly lookup: Lookup | undefined
@@ -178,11 +179,12 @@ export function single<In extends Input, State, Result>(
 }
 
 /** Reads the row of a `single` as an object, or nothing where it only says that there is none. */
-export function firstRow<Row>(columns: Columns): Reading<Input, Row | undefined, Row | undefined> {
+export function firstRow<Of extends Columns>(
+  columns: Of,
+): Reading<Input, Row<Of> | undefined, Row<Of> | undefined> {
   return {
     start: undefined,
-    row: (_, bytes, fields) =>
-      isNull(fields, 1) ? undefined : (readRow(columns, bytes, fields) as Row),
+    row: (_, bytes, fields) => (isNull(fields, 1) ? undefined : readRow(columns, bytes, fields)),
     end: (row) => row,
   }
 }
@@ -196,6 +198,7 @@ function erase<In extends Input, State, Result>({
   name,
   purpose,
   parameters,
+  columns,
   lookup,
   violations = {},
   reading,
@@ -204,6 +207,7 @@ function erase<In extends Input, State, Result>({
     name,
     purpose,
     parameters,
+    columns,
     names: Object.keys(parameters),
     lookup,
     violations,
@@ -226,6 +230,6 @@ function statement(
     text: text.trim().replaceAll(/\s+/g, ' '),
     purpose,
     parameters,
-    columns: [INT4, ...Object.values(columns).map((type) => COLUMN_TYPES[type])],
+    columns: [INT4, ...Object.values(columns).map((column) => COLUMN_TYPES[typeOf(column)])],
   }
 }

@@ -6,8 +6,30 @@ import { readText, readUuid, writeUuid } from './wire/values.ts'
 /** The types of columns: enums come as text. */
 export type ColumnType = 'uuid' | 'text' | 'int' | 'timestamptz'
 
-/** The columns of a row in their order, behind the number of the call, which is column 0. */
-export type Columns = Readonly<Record<string, ColumnType>>
+/** With a question mark where it can be null in a row that is there. */
+export type Column = ColumnType | `${ColumnType}?`
+
+/**
+ * The columns of a row in their order, behind the number of the call, which is column 0.
+ * `tests/db/statement-types.test.ts` compares them with what PostgreSQL says.
+ */
+export type Columns = Readonly<Record<string, Column>>
+
+/** What `readRow` makes of such columns. */
+export type Row<Of extends Columns> = { -readonly [Name in keyof Of]: Value<Of[Name]> }
+
+type Value<Of extends Column> =
+  | (Of extends `${string}?` ? null : never)
+  | (Of extends 'int' | 'int?' ? number : string)
+
+/** The columns that such an object can be read from. */
+export type ColumnsOf<Fields> = { readonly [Name in keyof Fields]: ColumnOf<Fields[Name]> }
+
+type ColumnOf<Field> = null extends Field
+  ? `${TypeOf<NonNullable<Field>>}?`
+  : TypeOf<NonNullable<Field>>
+
+type TypeOf<Field> = Field extends number ? 'int' : Exclude<ColumnType, 'int'>
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -129,7 +151,10 @@ interface Member {
 /** @param from the first of the columns that become members */
 export function membersWriter(columns: Columns, from = 0): MembersWriter {
   const members = Object.entries(columns).map(
-    ([name, type]): Member => ({ prefix: Buffer.from(`,${JSON.stringify(name)}:`), type }),
+    ([name, column]): Member => ({
+      prefix: Buffer.from(`,${JSON.stringify(name)}:`),
+      type: typeOf(column),
+    }),
   )
   return {
     write: (out, bytes, fields) => {
@@ -172,23 +197,27 @@ function writeValue(
   }
 }
 
+export function typeOf(column: Column): ColumnType {
+  return (column.endsWith('?') ? column.slice(0, -1) : column) as ColumnType
+}
+
 export function isNull(fields: Int32Array, column: number): boolean {
   return (fields[2 * column + 1] as number) < 0
 }
 
 /** The row as values by name; times are RFC 3339 texts. */
-export function readRow(
-  columns: Columns,
+export function readRow<Of extends Columns>(
+  columns: Of,
   bytes: Buffer,
   fields: Int32Array,
-): Record<string, string | number | null> {
+): Row<Of> {
   const row: Record<string, string | number | null> = {}
-  let column = 0
-  for (const [name, type] of Object.entries(columns)) {
-    column += 1
-    row[name] = readValue(type, bytes, fields, column)
+  let number = 0
+  for (const [name, column] of Object.entries(columns)) {
+    number += 1
+    row[name] = readValue(typeOf(column), bytes, fields, number)
   }
-  return row
+  return row as Row<Of>
 }
 
 export function readValue(

@@ -3,7 +3,7 @@ import type { Cursor } from './cursor.ts'
 import { newId } from './id.ts'
 import { batched, type Operation, type SqlType, single } from './operation.ts'
 import type { AccountCall, Queue } from './queue.ts'
-import type { Columns } from './row.ts'
+import { type Column, type ColumnsOf, typeOf } from './row.ts'
 import {
   FOUND,
   type Page,
@@ -62,16 +62,16 @@ const FIELDS = {
 /** The columns of a task that are not in its key, which the caller knows; in the order of the JSON. */
 const COLUMNS = {
   title: 'text',
-  description: 'text',
+  description: 'text?',
   status: 'text',
   priority: 'text',
-  due_at: 'timestamptz',
+  due_at: 'timestamptz?',
   created_at: 'timestamptz',
   updated_at: 'timestamptz',
-} as const satisfies Columns & Record<Exclude<keyof Task, 'id' | 'user_id'>, string>
+} as const satisfies ColumnsOf<Omit<Task, 'id' | 'user_id'>>
 const LISTED = { id: 'uuid', ...COLUMNS } as const
-const SELECTED = Object.entries(COLUMNS)
-  .map(([name, type]) => (type === 'text' ? `t.${name}::text` : `t.${name}`))
+const SELECTED = Object.entries<Column>(COLUMNS)
+  .map(([name, column]) => (typeOf(column) === 'text' ? `t.${name}::text` : `t.${name}`))
   .join(', ')
 const CHANGED = Object.keys(COLUMNS)
   .map((name) => `changed.${name}`)

@@ -2,21 +2,15 @@
 import { newId } from './id.ts'
 import { firstRow, type Operation, single } from './operation.ts'
 import type { Call, Queue } from './queue.ts'
-import type { Columns } from './row.ts'
+import type { Columns, Row } from './row.ts'
+
+const ID = { id: 'uuid' } as const satisfies Columns
+const USER = { ...ID, email: 'text', created_at: 'timestamptz' } as const satisfies Columns
+const CREDENTIALS = { ...USER, password_hash: 'text' } as const satisfies Columns
 
 /** An account as clients see it; times are RFC 3339 UTC. */
-export interface User {
-  id: string
-  email: string
-  created_at: string
-}
-
-export interface Credentials extends User {
-  password_hash: string
-}
-
-const USER = { id: 'uuid', email: 'text', created_at: 'timestamptz' } as const satisfies Columns
-const CREDENTIALS = { ...USER, password_hash: 'text' } as const satisfies Columns
+export type User = Row<typeof USER>
+export type Credentials = Row<typeof CREDENTIALS>
 
 const operations = {
   insert: single({
@@ -28,7 +22,7 @@ const operations = {
       on conflict do nothing
       returning id, email::text, created_at`,
     columns: USER,
-    reading: firstRow<User>(USER),
+    reading: firstRow(USER),
   }),
   findCredentials: single({
     name: 'find_credentials',
@@ -39,7 +33,7 @@ const operations = {
       select id, email::text, created_at, password_hash::text from users
       where lower(email collate "C") = lower(${email} collate "C")`,
     columns: CREDENTIALS,
-    reading: firstRow<Credentials>(CREDENTIALS),
+    reading: firstRow(CREDENTIALS),
   }),
   // The old hash guards against a second login that has renewed it meanwhile.
   updatePasswordHash: single({
@@ -50,8 +44,8 @@ const operations = {
     text: ({ id, old_hash, new_hash }) => `
       update users set password_hash = ${new_hash} where id = ${id} and password_hash = ${old_hash}
       returning id`,
-    columns: { id: 'uuid' },
-    reading: firstRow<{ id: string }>({ id: 'uuid' }),
+    columns: ID,
+    reading: firstRow(ID),
   }),
 }
 

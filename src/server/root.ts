@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url'
 import manifest from '../../package.json' with { type: 'json' }
 
 export const VERSION: string = manifest.version
+/** A range such as `>=22.18`. */
+export const NODE_NEEDED: string = manifest.engines.node
 /** The versions of packages, as package.json names them. */
 export const DEPENDENCIES: Readonly<Record<string, string>> = manifest.dependencies
 

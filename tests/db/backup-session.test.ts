@@ -5,7 +5,7 @@ import { inTransaction } from '../../src/db/backup/session.ts'
 import { eventually } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
-const WRITING = { mode: 'read committed, read write' } as const
+const WRITING = { mode: 'read committed, read write', applicationName: 'taskapi test' } as const
 
 let database: TestDatabase
 

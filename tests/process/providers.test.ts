@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { readAddress } from '../../src/db/address.ts'
 import { openTextSession } from '../../src/db/wire/text-session.ts'
 import { createClient, register } from '../support/client.ts'
+import { examine } from '../support/doctor.ts'
 import {
   hasPgBouncer,
   type PgBouncer,
@@ -189,6 +190,45 @@ describe.skipIf(!isComplete)('a URL (needs openssl, pgbouncer, postgresql-15)', 
       const line = await running.line(({ msg }) => msg === 'Cannot start')
       expect(JSON.stringify(line.reason)).toContain(reason)
       expect((await running.exited).code).toBe(1)
+    },
+    TIMEOUT_MS,
+  )
+
+  test.each([
+    [
+      'verify-full',
+      `&sslrootcert=AUTHORITY`,
+      'localhost',
+      'TLS',
+      'ok',
+      /^TLSv1.3, certificate and/,
+    ],
+    ['verify-ca', `&sslrootcert=AUTHORITY`, '127.0.0.1', 'TLS', 'ok', /^TLSv1.3, .* not its name$/],
+    [
+      'require',
+      '',
+      'localhost',
+      'TLS',
+      'ok',
+      /^TLSv1.3, certificate not checked, on this machine$/,
+    ],
+    ['verify-full', '', 'localhost', 'database', 'problem', /unknown authority signed/],
+    [
+      'verify-full',
+      '&sslrootcert=AUTHORITY',
+      '127.0.0.1',
+      'database',
+      'problem',
+      /certificate of the server is for another host/,
+    ],
+    ['disable', '', 'localhost', 'database', 'problem', /does not let this user in from here/],
+  ])(
+    'with sslmode=%s%s to %s: the command "doctor" finds for %s: %s, %s',
+    async (mode, more, host, check, level, words) => {
+      const query = `?sslmode=${mode}${more.replace('AUTHORITY', authority)}`
+      const report = await examine({ DATABASE_URL: direct(host, query) })
+      expect(report.of(check)).toMatchObject({ level, found: expect.stringMatching(words) })
+      expect(report.output).not.toContain(PASSWORD)
     },
     TIMEOUT_MS,
   )

@@ -104,6 +104,14 @@ test.each([
 )
 
 test.each([
+  ['/nowhere/tasks.gz', 'there is no such file'],
+  ['/', 'it is a folder'],
+])('the file "%s" is refused by its name', async (name, reason) => {
+  const { code, stderr } = await runCommand(target.url, ['restore', name])
+  expect({ code, stderr }).toEqual({ code: 1, stderr: `Cannot restore "${name}": ${reason}\n` })
+})
+
+test.each([
   ['the last line is missing', () => joinLines(backup.slice(0, -1)), 'Line 9 is the last one'],
   ['it is cut off within a line', () => joinLines(backup).slice(0, -3), 'Line 10 is cut off'],
   [

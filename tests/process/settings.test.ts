@@ -144,6 +144,18 @@ describe('taskapi config', () => {
     }
   })
 
+  test('says what a start without DATABASE_URL makes', async () => {
+    const { output } = await runConfig({ DATA_DIR: 'data' })
+    const lines = output.split('\n').map((line) => line.replaceAll(/  +/g, ' | '))
+    expect(lines).toContain('DATABASE_URL | local PostgreSQL in data | made at the start')
+    expect(lines).toContain('JWT_SECRET | kept in data/jwt-secret | made at the start')
+    const json = await runConfig({ JWT_SECRET: OTHER_SECRET }, ['--json'])
+    expect(JSON.parse(json.output)).toMatchObject({
+      DATABASE_URL: { value: null, source: 'made at the start' },
+      JWT_SECRET: { value: { bytes: OTHER_SECRET.length }, source: 'the environment' },
+    })
+  })
+
   test('warns of names that are like a setting, apart from what it prints', async () => {
     const { code, output, stderr } = await runConfig({ LOGLEVEL: 'debug' }, ['--json'])
     expect(code).toBe(0)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { ConfigError, parseConfig } from '../../src/server/config/config.ts'
 import { countCpus } from '../../src/server/config/cpus.ts'
-import { HELP_COLUMNS, renderHelp } from '../../src/server/config/docs.ts'
+import { HELP_COLUMNS, renderSettings } from '../../src/server/config/docs.ts'
 import { logLevels } from '../../src/server/config/log-levels.ts'
 import { settingEntries } from '../../src/server/config/settings.ts'
 import { MAIN } from '../support/service.ts'
@@ -359,7 +359,7 @@ test.each([
 })
 
 test('the help fits its columns and aligns what it says about each setting', () => {
-  const lines = renderHelp().split('\n')
+  const lines = renderSettings().split('\n')
   expect(lines.filter((line) => line.length > HELP_COLUMNS)).toEqual([])
   const column = lines.find((line) => line.includes(' Token lifetime'))?.indexOf('Token lifetime')
   const accepted = lines.filter((line) => line.includes('Accepted: '))

@@ -12,4 +12,5 @@ test.each([
 
 test('the rows of each table are named, also when there are none', () => {
   expect(describeRows({ users: 1200, tasks: 0 })).toBe('1,200 users, 0 tasks')
+  expect(describeRows({ users: 1, tasks: 1 })).toBe('1 user, 1 task')
 })

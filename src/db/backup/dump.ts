@@ -5,7 +5,7 @@ import { FORMAT, FORMAT_VERSION, type Header, type Migration, type Trailer } fro
 import { inTransaction, type Session } from './session.ts'
 import { BACKED_UP, quoteName, readTables, type Table } from './tables.ts'
 
-const MODE = 'repeatable read, read only'
+const READING = { mode: 'repeatable read, read only', applicationName: 'taskapi backup' } as const
 const LINE_END = 0x0a
 
 export interface DumpOptions {
@@ -24,9 +24,9 @@ export async function dump(
   options: DumpOptions,
   write: (lines: AsyncIterable<Uint8Array>) => Promise<void>,
 ): Promise<Trailer['rows']> {
-  const tables = await inTransaction(address, { mode: MODE }, readTables)
+  const tables = await inTransaction(address, READING, readTables)
   const unaltered = tables.map(({ name }) => name)
-  return inTransaction(address, { mode: MODE, unaltered }, async (session) => {
+  return inTransaction(address, { ...READING, unaltered }, async (session) => {
     const header = await readHeader(session, options.serviceVersion)
     options.onEstimate(await estimateRows(session, header.tables))
     const counts = Object.fromEntries(header.tables.map(({ name }) => [name, 0]))

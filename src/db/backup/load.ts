@@ -8,7 +8,7 @@ import { createRowWriter } from './rows.ts'
 import { inTransaction, type Session } from './session.ts'
 import { quoteName, quoteText, readTables, type Table } from './tables.ts'
 
-const WRITING = { mode: 'read committed, read write' } as const
+const WRITING = { mode: 'read committed, read write', applicationName: 'taskapi restore' } as const
 
 export interface LoadOptions {
   /** The migrations that this version knows. */

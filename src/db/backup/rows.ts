@@ -1,4 +1,4 @@
-// Runs in the command `restore`. Hands rows to PostgreSQL, table by table, in the text format of COPY.
+// Runs in the commands `restore` and `seed`. Hands rows to PostgreSQL, table by table, in the text format of COPY.
 import { describeError } from '../failures.ts'
 import { damaged, type Row } from './format.ts'
 import type { CopyIn, Session } from './session.ts'

@@ -1,29 +1,32 @@
-// Runs in the commands `backup` and `restore`. One transaction on one connection of the driver (postgres), with COPY.
+// Runs in the commands `backup`, `restore` and `seed`. One transaction on one connection of the driver (postgres), with COPY.
 import type { Address } from '../address.ts'
 import { openClient } from '../driver/client.ts'
 import { pinnedSettings } from '../session.ts'
 import { ConnectionError } from '../wire/error.ts'
 
 const CONNECT_TIMEOUT_MS = 5000
-const NAME = 'taskapi backup'
 
 /** What changes how values are written and read, and what would end a transaction that takes hours. */
-const SETTINGS = Object.entries({
-  ...pinnedSettings({ statementTimeoutMs: 0, applicationName: NAME }),
+const SETTINGS = {
   // Digits enough for each number to come back as it was.
   extra_float_digits: '1',
   // Rows that a policy hides would be missing without a word: with this, PostgreSQL refuses instead.
   row_security: 'off',
   // PostgreSQL 17 and newer.
   transaction_timeout: '0',
-})
+}
 
-const PIN = `
-  select set_config(name, wanted, true)
-  from (values ${SETTINGS.map(([name, value]) => `('${name}', '${value}')`).join(', ')}) as pinned (pinned, wanted)
-  join pg_settings on name = pinned`
+function pinText(applicationName: string): string {
+  const settings = { ...pinnedSettings({ statementTimeoutMs: 0, applicationName }), ...SETTINGS }
+  const rows = Object.entries(settings).map(([name, value]) => `('${name}', '${value}')`)
+  return `select set_config(name, wanted, true)
+    from (values ${rows.join(', ')}) as pinned (pinned, wanted)
+    join pg_settings on name = pinned`
+}
 
 export interface Transaction {
+  /** Names the session in PostgreSQL. */
+  applicationName: string
   /** One snapshot for every statement, or a transaction that writes. */
   mode: 'repeatable read, read only' | 'read committed, read write'
   /** Tables that nobody may alter meanwhile: a snapshot from before a table was rewritten sees no rows in it. */
@@ -48,14 +51,14 @@ export interface CopyIn {
 /** Commits when `work` resolves; when it rejects, nothing is changed. */
 export async function inTransaction<Result>(
   address: Address,
-  { mode, unaltered = [] }: Transaction,
+  { applicationName, mode, unaltered = [] }: Transaction,
   work: (session: Session) => Promise<Result>,
 ): Promise<Result> {
   let lost = false
   const sql = openClient(address, {
     max: 1,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    parameters: { application_name: NAME },
+    parameters: { application_name: applicationName },
     onClosed: () => {
       lost = true
     },
@@ -78,7 +81,7 @@ export async function inTransaction<Result>(
     if (unaltered.length > 0) {
       await session.query(`lock table ${unaltered.join(', ')} in access share mode`)
     }
-    await session.query(PIN)
+    await session.query(pinText(applicationName))
     const result = await work(session)
     await session.query('commit')
     await sql.end({ timeout: 1 })

@@ -1,4 +1,4 @@
-// Runs in the commands `backup` and `restore`. Which tables a backup has, and what the catalog says about them.
+// Runs in the commands `backup`, `restore` and `seed`. Which tables a backup has, and what the catalog says about them.
 import type { Session } from './session.ts'
 
 interface BackedUpTable {

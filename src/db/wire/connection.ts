@@ -2,6 +2,7 @@
 // reconnects and never retries: after anything but a clean answer or a clean refusal it is of no more use, and all its
 // calls are settled.
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { CallKind, Sink } from './calls.ts'
 import { ConnectionError } from './error.ts'
 import { Outbox } from './outbox.ts'
@@ -100,6 +101,12 @@ export class Connection {
   /** The number that the session was given at the start: that of its backend, unless a pooler made it up. */
   get processId(): number | undefined {
     return this.#parts.processId
+  }
+
+  /** The version of TLS; `undefined` without TLS. */
+  get tlsVersion(): string | undefined {
+    const { socket } = this.#parts.wire
+    return 'getProtocol' in socket ? ((socket as TLSSocket).getProtocol() ?? undefined) : undefined
   }
 
   /** True while PostgreSQL does not read what was sent. */

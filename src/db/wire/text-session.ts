@@ -19,7 +19,10 @@ export interface TextSessionOptions {
  * `query` runs any number of statements and answers the rows of all. An error skips what is behind it in the same message;
  * a transaction that was begun stays open, and ends with the session. A lost session fails what it was asked, and stays lost.
  */
-export type TextSession = Pick<Connection, 'query' | 'destroy' | 'end'>
+export type TextSession = Pick<
+  Connection,
+  'query' | 'destroy' | 'end' | 'processId' | 'parameters' | 'tlsVersion'
+>
 
 /** A statement may take as long as it takes, so only the kernel finds out that the network is dead. A timer goes no higher. */
 const ANSWER_TIMEOUT_MS = 2 ** 31 - 1

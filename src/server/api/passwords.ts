@@ -1,4 +1,5 @@
-// Runs in listeners. What a password may be, and in which form it is hashed.
+// Runs in listeners and in the command `seed`. What a password may be, and in which form it is hashed.
+import { createPasswordPool } from '../../workers/passwords/pool.ts'
 import { type FieldError, invalidRequest } from '../http/problem.ts'
 
 export const PASSWORD_LENGTHS = { minLength: 8, maxLength: 128 }
@@ -9,6 +10,26 @@ export const PASSWORD_LENGTHS = { minLength: 8, maxLength: 128 }
  */
 export function normalizePassword(password: string): string {
   return password.normalize('NFKC')
+}
+
+/** The hash of one password, where there is no listener whose threads could make it. */
+export async function hashAlone(password: string): Promise<string> {
+  let failure: Error | undefined
+  const pool = createPasswordPool({
+    threads: 1,
+    queueMax: 1,
+    onError: (error) => {
+      failure = error
+    },
+  })
+  try {
+    const call = { client: '', deadlineMs: Number.POSITIVE_INFINITY, ended: false }
+    return await pool.hash(call, normalizePassword(password))
+  } catch (error) {
+    throw failure ?? error
+  } finally {
+    await pool.close()
+  }
 }
 
 /** Throws when a new password is one that a guesser would try first. Whether it is a common one, the hash threads know. */

@@ -16,7 +16,7 @@ export async function backUp({ output }: { output: string }): Promise<void> {
   if (output === STANDARD_OUTPUT && process.stdout.isTTY) {
     throw new Error('Cannot back up to a terminal: name a file with --output, or use a pipe')
   }
-  await withDatabase('Cannot back up', async (address) => {
+  await withDatabase({ failure: 'Cannot back up' }, async (address) => {
     let estimate: number | undefined
     const progress = showProgress((rows) => (estimate ? rows / estimate : undefined))
     const options = {

@@ -1,9 +1,16 @@
 // Runs in the process that the user started: the command `config`, which prints the settings in force.
+import { join } from 'node:path'
 import type { Address } from '../../db/address.ts'
-import { readMisnomers, readTracedConfig, type TracedConfig } from '../config/config.ts'
+import {
+  type Config,
+  readMisnomers,
+  readTracedConfig,
+  type TracedConfig,
+} from '../config/config.ts'
 import { wrap } from '../config/docs.ts'
 import { Secret } from '../config/secret.ts'
 import { SETTINGS, type Setting, type SettingName, settingEntries } from '../config/settings.ts'
+import { SECRET_FILE } from '../process/local-database.ts'
 
 const VALUE_COLUMNS = 44
 const GAP = '  '
@@ -35,6 +42,8 @@ function showValue(
   { config, origins }: TracedConfig,
 ): Pick<Shown, 'text' | 'value'> {
   const value = config[name]
+  const local = showLocal(name, config)
+  if (local !== undefined) return { text: local, value: null }
   if (name === 'DATABASE_URL' && config.DATABASE_URL)
     return showAddress(config.DATABASE_URL.address)
   if (value instanceof Secret) {
@@ -48,6 +57,14 @@ function showValue(
   return { text: text ?? 'not set', value: text ?? null }
 }
 
+/** What stands in for the two that a start without `DATABASE_URL` does not need. */
+function showLocal(name: SettingName, config: Config): string | undefined {
+  if (config.DATABASE_URL) return undefined
+  if (name === 'DATABASE_URL') return `local PostgreSQL in ${config.DATA_DIR}`
+  if (name !== 'JWT_SECRET' || config.JWT_SECRET) return undefined
+  return `kept in ${join(config.DATA_DIR, SECRET_FILE)}`
+}
+
 function showAddress({ hosts, database, user, tls }: Address): Pick<Shown, 'text' | 'value'> {
   const value = { hosts, database, user, sslmode: tls.mode }
   const names = hosts.map((host) => host.name).join(',')
@@ -59,6 +76,7 @@ function showAddress({ hosts, database, user, tls }: Address): Pick<Shown, 'text
 function describeSource(name: SettingName, { config, origins }: TracedConfig): string {
   const origin = origins.get(name)
   if (origin) return origin.source
+  if (showLocal(name, config) !== undefined) return 'made at the start'
   const { default: preset }: Setting<unknown> = SETTINGS[name]
   return preset === undefined && config[name] !== undefined ? 'computed' : 'default'
 }

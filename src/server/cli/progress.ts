@@ -1,4 +1,5 @@
 // Runs in the process that the user started: how far a command is, on standard error when that is a terminal.
+import { countOf, formatCount } from './count.ts'
 
 const REDRAW_MS = 250
 /** Back to the start of the line, and delete it. */
@@ -49,10 +50,6 @@ export function renderProgress({ rows, elapsedMs, share }: ProgressState): strin
 
 /** `1,200 users, 3 tasks`. */
 export function describeRows(rows: Readonly<Record<string, number>>): string {
-  const parts = Object.entries(rows).map(([table, count]) => `${formatCount(count)} ${table}`)
+  const parts = Object.entries(rows).map(([table, count]) => countOf(count, table))
   return parts.join(', ')
-}
-
-function formatCount(count: number): string {
-  return count.toLocaleString('en')
 }

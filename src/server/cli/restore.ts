@@ -1,6 +1,5 @@
 // Runs in the process that the user started: the command `restore`.
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { load } from '../../db/backup/load.ts'
@@ -16,23 +15,27 @@ const GZIP_START = 0x1f
 
 /** Brings the rows of a backup into an empty database, which is migrated before. */
 export async function restore(name: string): Promise<void> {
-  await withDatabase('Cannot restore', async (address, { STARTUP_TIMEOUT_MS: timeoutMs }) => {
-    const input = await openInput(name)
-    const progress = showProgress(() => input.readShare())
-    const folder = MIGRATIONS_FOLDER
-    const options = {
-      migrationsFolder: folder,
-      migrate: () => migrate({ address, folder, timeoutMs, onApplied: () => undefined }),
-      onRows: (rows: number) => progress.add(rows),
-    }
-    let rows: Record<string, number>
-    try {
-      rows = await load(address, decompress(input.bytes), options)
-    } finally {
-      progress.stop()
-    }
-    process.stderr.write(`Restored ${describeRows(rows)}\n`)
-  })
+  // Before a database is started for it.
+  const input = await openInput(name)
+  await withDatabase(
+    { failure: 'Cannot restore' },
+    async (address, { STARTUP_TIMEOUT_MS: timeoutMs }) => {
+      const progress = showProgress(() => input.readShare())
+      const folder = MIGRATIONS_FOLDER
+      const options = {
+        migrationsFolder: folder,
+        migrate: () => migrate({ address, folder, timeoutMs, onApplied: () => undefined }),
+        onRows: (rows: number) => progress.add(rows),
+      }
+      let rows: Record<string, number>
+      try {
+        rows = await load(address, decompress(input.bytes), options)
+      } finally {
+        progress.stop()
+      }
+      process.stderr.write(`Restored ${describeRows(rows)}\n`)
+    },
+  )
 }
 
 interface Input {
@@ -42,9 +45,23 @@ interface Input {
 
 async function openInput(name: string): Promise<Input> {
   if (name === STANDARD_INPUT) return { bytes: process.stdin, readShare: () => undefined }
-  const { size } = await stat(name)
-  const bytes = createReadStream(name)
-  return { bytes, readShare: () => (size > 0 ? bytes.bytesRead / size : undefined) }
+  const file = await open(name).catch((error: unknown) => {
+    throw refusal(name, explain(error), error)
+  })
+  const found = await file.stat()
+  if (found.isDirectory()) throw refusal(name, 'it is a folder')
+  const bytes = file.createReadStream()
+  return { bytes, readShare: () => (found.size > 0 ? bytes.bytesRead / found.size : undefined) }
+}
+
+function refusal(name: string, reason: string, cause?: unknown): Error {
+  return new Error(`Cannot restore "${name}": ${reason}`, { cause })
+}
+
+function explain(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') return 'there is no such file'
+  return code === 'EACCES' ? 'this user may not read it' : String(error)
 }
 
 /** What gzip has compressed is recognised by its first byte, whatever the name says. */

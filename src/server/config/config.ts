@@ -50,10 +50,7 @@ export class ConfigError extends Error {
 
   /** @param hints lines about what may have caused the problems */
   constructor(problems: readonly ConfigProblem[], hints: readonly string[]) {
-    const lines = problems.map(
-      ({ name, value, expected, source }) =>
-        `${name} is ${value}, expected ${expected} (from ${source})`,
-    )
+    const lines = problems.map(describeProblem)
     super(['Cannot read the configuration:', ...lines, ...hints].join('\n  '))
     this.problems = problems
   }
@@ -82,6 +79,15 @@ export function readTracedConfig(): TracedConfig {
   return traceConfig(readSources())
 }
 
+/**
+ * As `readTracedConfig`, but throws nothing: settings that cannot be used have their default, or `undefined`, and `problems`
+ * has a line about each.
+ */
+export function inspectConfig(): TracedConfig & { readonly problems: readonly string[] } {
+  const { problems, ...traced } = inspect(readSources())
+  return { ...traced, problems: problems.map(describeProblem) }
+}
+
 /** Lines about variables of this process' environment and of `.env` that set nothing, but look as if they should. */
 export function readMisnomers(): string[] {
   const sources = readSources()
@@ -89,39 +95,45 @@ export function readMisnomers(): string[] {
 }
 
 function traceConfig(sources: readonly Source[], purpose: Purpose = 'serve'): TracedConfig {
+  const { problems, ...traced } = inspect(sources, purpose)
+  if (problems.length > 0) throw new ConfigError(problems, describeMisnomers(sources))
+  return traced
+}
+
+function inspect(
+  sources: readonly Source[],
+  purpose: Purpose = 'serve',
+): TracedConfig & { problems: ConfigProblem[] } {
   const found = findTexts(sources)
   const { values, problems } = parseTexts(found)
   problems.push(...findContradictions(found, values, purpose))
-  if (problems.length > 0) throw new ConfigError(problems, describeMisnomers(sources))
-  const checked = values as Values
-  const listeners = checked.LISTENERS ?? countListeners(checked)
-  const connections = checked.DB_CONNECTIONS ?? countDatabaseConnections(checked)
-  const config = Object.freeze({ ...checked, LISTENERS: listeners, DB_CONNECTIONS: connections })
+  const listeners = values.LISTENERS ?? countListeners(values)
+  const connections = values.DB_CONNECTIONS ?? countDatabaseConnections(values)
+  const config = Object.freeze({ ...values, LISTENERS: listeners, DB_CONNECTIONS: connections })
   const origins = new Map([...found].map(([name, read]) => [name, originOf(name, read)]))
-  return { config, origins }
+  return { config, origins, problems }
 }
 
+/** What cannot be parsed has its default. */
 function parseTexts(found: ReadonlyMap<SettingName, Found>): {
-  values: Partial<Values>
+  values: Values
   problems: ConfigProblem[]
 } {
   const values: Partial<Record<SettingName, unknown>> = {}
   const problems: ConfigProblem[] = []
-  for (const [name, setting] of settingEntries) {
+  for (const [name, { kind, default: preset }] of settingEntries) {
     const read = found.get(name)
-    const text = read?.text ?? setting.default
-    const parsed = text === undefined ? { value: undefined } : setting.kind.parse(text)
-    if (read?.problem) problems.push(read.problem)
-    else if (parsed) values[name] = parsed.value
-    else if (read) problems.push(problem(name, read))
+    const parsed = read && !read.problem ? kind.parse(read.text) : undefined
+    if (read && !parsed) problems.push(read.problem ?? problem(name, read))
+    values[name] = (parsed ?? (preset === undefined ? undefined : kind.parse(preset)))?.value
   }
-  return { values: values as Partial<Values>, problems }
+  return { values: values as Values, problems }
 }
 
 /** What is wrong with settings together that are right one by one. */
 function findContradictions(
   found: ReadonlyMap<SettingName, Found>,
-  values: Partial<Values>,
+  values: Values,
   purpose: Purpose,
 ): ConfigProblem[] {
   const problems: ConfigProblem[] = []
@@ -140,7 +152,7 @@ function findContradictions(
     problems.push({ ...problem('DB_CLIENT', client), expected })
   }
   const listeners = found.get('LISTENERS')
-  if (listeners && isSocketPath(values.SERVER_HOST ?? '') && Number(values.LISTENERS) > 1) {
+  if (listeners && isSocketPath(values.SERVER_HOST) && Number(values.LISTENERS) > 1) {
     // The kernel shares out the connections of a port among processes, but not those of a unix socket.
     const expected = '1, because SERVER_HOST is a unix socket'
     problems.push({ ...problem('LISTENERS', listeners), expected })
@@ -152,6 +164,10 @@ function originOf(name: SettingName, { text, variable, label }: Found): Origin {
   const { kind }: Setting<unknown> = SETTINGS[name]
   const source = variable === name ? label : `${variable} in ${label}`
   return kind.secret ? { source } : { source, text }
+}
+
+function describeProblem({ name, value, expected, source }: ConfigProblem): string {
+  return `${name} is ${value}, expected ${expected} (from ${source})`
 }
 
 function problem(name: SettingName, { text, variable, label, file }: Found): ConfigProblem {

@@ -7,8 +7,16 @@ const HELP_INDENT = 2
 /** Between the names and what is said about them. */
 const HELP_GAP = 2
 
-/** The settings as `--help` shows them: the names on the left, all about each on the right. */
-export function renderHelp(): string {
+/** The names of the settings, in lines of the help. */
+export function renderNames(): string {
+  const names = settingEntries.map(([name]) => name).join(', ')
+  const indent = ' '.repeat(HELP_INDENT)
+  const lines = wrap(names, HELP_COLUMNS - HELP_INDENT)
+  return lines.map((line) => indent + line).join('\n')
+}
+
+/** The settings for a terminal: the names on the left, all about each on the right. */
+export function renderSettings(): string {
   const nameWidth = Math.max(...settingEntries.map(([name]) => name.length))
   const textColumn = HELP_INDENT + nameWidth + HELP_GAP
   const rows = settingEntries.map(([name, setting]) => {

@@ -28,13 +28,24 @@ export interface ConnectionLimit {
   otherDescriptors: number
 }
 
+/** So many connections this process can have with the descriptors that it may open. */
+export function possibleConnections({ otherDescriptors }: ConnectionLimit): {
+  descriptors: number
+  possible: number
+} {
+  const descriptors = readDescriptorLimit()
+  return {
+    descriptors,
+    possible: Math.max(descriptors - RESERVED_DESCRIPTORS - otherDescriptors, 1),
+  }
+}
+
 /**
  * The wanted limit, or less when this process may not open enough descriptors. Without a descriptor, a connection cannot
  * even be closed: it stays in the queue of the socket, and the loop spins over it.
  */
 export function boundConnections(limit: ConnectionLimit, log: Logger): number {
-  const descriptors = readDescriptorLimit()
-  const possible = Math.max(descriptors - RESERVED_DESCRIPTORS - limit.otherDescriptors, 1)
+  const { descriptors, possible } = possibleConnections(limit)
   if (limit.connections <= possible) return limit.connections
   log.warn(
     { wanted: limit.connections, limit: possible, open_files: descriptors },

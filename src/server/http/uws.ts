@@ -16,8 +16,20 @@ const CANDIDATES = ['uWebSockets.js', 'uWebSockets.js-compat']
  */
 const NATIVE_HEAD_BYTES_MAX = 65_536
 
+/** What loads on this machine. */
+export interface LoadedUws {
+  readonly uws: Uws
+  /** Why newer versions do not load here, a line for each. */
+  readonly failures: readonly string[]
+}
+
 /** Loads the newest version that this machine can load. Throws an error that says what is missing. */
 export function loadUws(): Uws {
+  return findUws().uws
+}
+
+/** As `loadUws`, and says what it has found. */
+export function findUws(): LoadedUws {
   // The addon reads it once, while it loads.
   presetEnvironment('UWS_HTTP_MAX_HEADERS_SIZE', String(NATIVE_HEAD_BYTES_MAX))
   const load = createRequire(import.meta.url)
@@ -28,7 +40,7 @@ export function loadUws(): Uws {
       const uws = load(name) as Uws & { _cfg(key: string): void }
       // Otherwise every answer has a header "uWebSockets: 20".
       uws._cfg('silent')
-      return uws
+      return { uws, failures }
     } catch (error) {
       failures.push(`${name}: ${lastLine(error)}`)
     }
@@ -52,13 +64,18 @@ function isLoaded(load: NodeJS.Require, name: string, uws: Uws): boolean {
   }
 }
 
-function explain(failures: string[]): string {
+/** Node, the machine and its C library, which decide what loads. */
+export function describePlatform(): string {
   const { version, versions, platform, arch } = process
   const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
   const glibc = report.header?.glibcVersionRuntime ?? (isMusl() ? 'none (musl)' : 'unknown')
+  return `Node ${version} (ABI ${versions.modules}), ${platform}-${arch}, glibc ${glibc}`
+}
+
+function explain(failures: string[]): string {
   return [
     'Cannot load uWebSockets.js on this machine',
-    `  found: Node ${version} (ABI ${versions.modules}), ${platform}-${arch}, glibc ${glibc}`,
+    `  found: ${describePlatform()}`,
     '  needed: Node 22, 24 or 26 with glibc 2.38 or newer, or Node 22 with glibc 2.27 or newer',
     '  fix: run it with Node 22 (npx -y -p node@22 -c "npm ci && npm start"), not on Alpine;',
     '       after changing the version of Node, run "npm ci" again',

@@ -12,16 +12,22 @@ const RETRY_MS = 50
  */
 export async function claim(name: string): Promise<void> {
   if (process.platform !== 'linux') return
-  const server = await retry(() => bind({ path: `\0taskapi/${name}` }))
+  const server = await retry(() => bind({ path: `\0taskapi/${name}` }), RELEASE_PATIENCE_MS)
   server.unref()
 }
 
 /**
  * The port to listen on: `port`, or a free one for 0. Rejects when any program listens on it: uWebSockets.js would
  * silently share the port with a second copy of the service.
+ *
+ * @param patienceMs longest wait for whoever holds it to release it
  */
-export async function probePort(host: string, port: number): Promise<number> {
-  const server = await retry(() => bind({ host, port, exclusive: true }))
+export async function probePort(
+  host: string,
+  port: number,
+  patienceMs = RELEASE_PATIENCE_MS,
+): Promise<number> {
+  const server = await retry(() => bind({ host, port, exclusive: true }), patienceMs)
   const address = server.address()
   await new Promise((resolve) => server.close(resolve))
   return typeof address === 'object' && address ? address.port : port
@@ -38,8 +44,8 @@ export function isTaken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
 }
 
-async function retry(attempt: () => Promise<Server>): Promise<Server> {
-  const deadline = Date.now() + RELEASE_PATIENCE_MS
+async function retry(attempt: () => Promise<Server>, patienceMs: number): Promise<Server> {
+  const deadline = Date.now() + patienceMs
   for (;;) {
     try {
       return await attempt()

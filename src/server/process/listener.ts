@@ -10,12 +10,7 @@ import type { Config } from '../config/config.ts'
 import { isSocketPath } from '../config/kinds.ts'
 import type { Secret } from '../config/secret.ts'
 import { Clients } from '../http/client.ts'
-import {
-  boundConnections,
-  type ConnectionLimit,
-  type ConnectionRules,
-  countConnections,
-} from '../http/connections.ts'
+import { boundConnections, type ConnectionRules, countConnections } from '../http/connections.ts'
 import { allowedHeadersValue } from '../http/headers.ts'
 import { Host, type RequestLog } from '../http/host.ts'
 import { installRoutes } from '../http/install.ts'
@@ -26,6 +21,7 @@ import { loadUws, type Uws, versionOf } from '../http/uws.ts'
 import type { Logger, Loggers } from '../observe/log.ts'
 import type { Traces } from '../observe/traces.ts'
 import { VERSION } from '../root.ts'
+import { connectionLimit } from './connection-limit.ts'
 import { openDatabase } from './database.ts'
 import { drainListener, refuseConnections } from './drain.ts'
 import { collectAlone, collectGarbage, compactHeap } from './heap.ts'
@@ -42,7 +38,6 @@ const BATCH_CALLS_MAX = 128
 /** Lists in flight, each of which may be a quarter of a megabyte long: fewer where memory is small. */
 const SINGLES_MAX = 64
 const BYTES_PER_SINGLE = 8 * 1024 * 1024
-const DESCRIPTORS_PER_THREAD = 8
 
 /**
  * A listener that accepts connections. It drains by refusing connections, closing each open one with its next answer, and
@@ -180,13 +175,6 @@ function connectionRules(config: Config, clients: Clients, log: Logger): Connect
     port: config.SERVER_PORT,
     clients,
   }
-}
-
-function connectionLimit(config: Config): ConnectionLimit {
-  const { MAX_CONNECTIONS: connections, DB_CONNECTIONS, PASSWORD_THREADS } = config
-  // To find out about a pooler takes a second connection; the loop of a thread takes several descriptors.
-  const otherDescriptors = 2 * DB_CONNECTIONS + DESCRIPTORS_PER_THREAD * PASSWORD_THREADS
-  return { connections, otherDescriptors }
 }
 
 function createHost(

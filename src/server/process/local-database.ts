@@ -3,9 +3,17 @@ import { createHash, randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readAddress } from '../../db/address.ts'
+import { type Address, readAddress } from '../../db/address.ts'
+import { uidsOf } from '../../db/local/identity.ts'
 import { startEmbedded } from '../../db/local/postgres.ts'
-import { openOwnFolder, openWithoutLink, readPrivate } from '../../db/local/private-files.ts'
+import { isAlive, readPidFile } from '../../db/local/postmaster.ts'
+import {
+  openOwnFolder,
+  openWithoutLink,
+  ownUid,
+  readPrivate,
+} from '../../db/local/private-files.ts'
+import { answersAs, socketUrl } from '../../db/local/superuser.ts'
 import { SetupError } from '../../db/setup-error.ts'
 import type { Config } from '../config/config.ts'
 import type { DatabaseUrl } from '../config/kinds.ts'
@@ -16,7 +24,8 @@ import { claim, isTaken } from './claims.ts'
 import type { Running } from './running.ts'
 
 const DATABASE_NAME = 'taskapi'
-const SECRET_FILE = 'jwt-secret'
+/** In `DATA_DIR`. */
+export const SECRET_FILE = 'jwt-secret'
 const SECRET_BYTES = 48
 
 export interface LocalDatabase extends Running {
@@ -54,6 +63,15 @@ export async function startLocalDatabase(
     },
     terminate: () => postgres.terminate(),
   }
+}
+
+/** Where the local PostgreSQL answers, while a service or a command runs it. */
+export async function findLocalDatabase({ DATA_DIR }: Config): Promise<Address | undefined> {
+  const pidFile = await readPidFile(join(DATA_DIR, 'postgres'))
+  if (!pidFile || !isAlive(pidFile.pid)) return undefined
+  const [uid = ownUid()] = await uidsOf(pidFile.pid)
+  if (!(await answersAs(pidFile, uid))) return undefined
+  return readAddress(socketUrl(pidFile.socketFolder, DATABASE_NAME))
 }
 
 /** @param folder its real path, so that every name of it makes the same claim */

@@ -1,7 +1,7 @@
 // Runs in the process that the user started. Finds the place where the service listens, and makes sure that nobody else does.
 import { createHash } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
-import { lstat, realpath, rm } from 'node:fs/promises'
+import { access, constants, lstat, realpath, rm } from 'node:fs/promises'
 import { connect, isIP } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { SetupError } from '../../db/setup-error.ts'
@@ -49,6 +49,25 @@ export async function takePlace({ SERVER_HOST: host, SERVER_PORT: port }: Place)
   }
 }
 
+/** Rejects when the service could not listen there now. Takes nothing, and removes nothing. */
+export async function checkPlace({ SERVER_HOST: host, SERVER_PORT: port }: Place): Promise<void> {
+  const isSocket = isSocketPath(host)
+  try {
+    if (isSocket) await checkSocket(host)
+    else await probePort(await findAddress(host), port, 0)
+  } catch (error) {
+    if (isSocket) throw refusal(host, SOCKET_REASONS, error)
+    throw refusal(nameOf(host, port), REASONS, error)
+  }
+}
+
+async function checkSocket(path: string): Promise<void> {
+  if (!(await isFreeForSocket(path))) {
+    throw new SetupError(`Cannot listen on ${path}: ${SOCKET_REASONS.EADDRINUSE}`)
+  }
+  await access(dirname(path), constants.W_OK)
+}
+
 /** How clients on this machine reach it: a URL, or `unix:` and the path of the socket. */
 export function urlOf({ SERVER_HOST: host, SERVER_PORT: port }: Place): string {
   if (isSocketPath(host)) return `unix:${host}`
@@ -79,13 +98,18 @@ async function takeSocket(path: string): Promise<void> {
 
 /** Removes a socket that a killed process has left. uWebSockets.js would replace whatever file has that name. */
 async function removeStale(path: string): Promise<void> {
+  if (await isFreeForSocket(path)) await rm(path, { force: true })
+}
+
+/** True when there is nothing, or what a killed process has left. Rejects when there is a file that is not a socket. */
+async function isFreeForSocket(path: string): Promise<boolean> {
   const file = await lstat(path).catch(() => undefined)
-  if (!file) return
+  if (!file) return true
   if (!file.isSocket()) {
     const reason = 'there is a file of that name that is not a socket; remove it'
     throw new SetupError(`Cannot listen on ${path}: ${reason}`)
   }
-  if (await isDead(path)) await rm(path, { force: true })
+  return isDead(path)
 }
 
 /** True only when the kernel says that nobody listens on the socket. */

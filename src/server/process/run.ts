@@ -15,10 +15,14 @@ import { setLevels } from './log-level.ts'
 import { readBounds, toMegabytes } from './memory.ts'
 import type { Running } from './running.ts'
 
+type Question = Extract<SupervisorMessage, { type: 'count' | 'inspect' }>
+
 /** From sysexits.h: the configuration is not usable. */
 const EX_CONFIG = 78
 /** npm passes a terminal's Ctrl-C on to a process that already has it: within this time, a second signal is an echo. */
 const ECHO_MS = 300
+/** How Node says it, for `import` and for `require`. */
+const MISSING_PACKAGE = /^Cannot find (?:package|module) '([^'./][^']*)'/
 /**
  * Left alone, each of them would end the process without a drain, and leave a local PostgreSQL behind. A terminal sends
  * SIGINT at Ctrl-C, SIGQUIT at Ctrl-\ and SIGHUP when it closes; nodemon asks for a restart with SIGUSR2.
@@ -87,7 +91,8 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
           setLevels(log, message?.levels ?? '')
           break
         case 'count':
-          if (message) reportCounts(message.round, listener)
+        case 'inspect':
+          if (message) void answer(message, listener)
           break
         case 'others':
           listener?.reportOthers(message?.ready === true)
@@ -183,6 +188,21 @@ async function run(
   if (abort.signal.aborted) await drain(running)
 }
 
+/** Reports what an operator has asked for. Never rejects. */
+async function answer(question: Question, listener: Listener | undefined): Promise<void> {
+  if (question.type === 'count') {
+    report({ type: 'counted', round: question.round, families: listener?.count() ?? [] })
+    return
+  }
+  try {
+    const { inspect } = await import('./inspection.ts')
+    await inspect(question.inspection)
+    report({ type: 'inspected' })
+  } catch (error) {
+    report({ type: 'inspected', reason: messageOf(error) })
+  }
+}
+
 /** To the log, and in words to standard error. A stack is for those who can change the code. */
 function reportFailure(log: Logger, err: unknown): void {
   const isExpected = err instanceof SetupError
@@ -200,11 +220,6 @@ function once(action: () => void): () => void {
     if (!done) action()
     done = true
   }
-}
-
-/** Nothing before it listens. */
-function reportCounts(round: number, listener: Listener | undefined): void {
-  if (listener) report({ type: 'counted', round, families: listener.count() })
 }
 
 function report(message: ListenerMessage): void {
@@ -238,5 +253,8 @@ function readConfigOrExit(): Config {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error)) return String(error)
+  // Of a package that "npm prune --omit=dev" has removed.
+  const [, missing] = MISSING_PACKAGE.exec(error.message) ?? []
+  return missing ? `The package "${missing}" is not installed; fix: npm ci` : error.message
 }
