@@ -40,7 +40,8 @@ export async function runCli(options: CliOptions): Promise<void> {
     .addHelpText('after', `\n${renderEnd(EXAMPLES)}`)
   addServiceCommands(program.commandsGroup('The service:'), options)
   addReports(program.commandsGroup('What is, and what is wrong:'))
-  addDatabaseCommands(program.commandsGroup('The database:'))
+  addMigrations(program.commandsGroup('The database:'))
+  addRowCommands(program)
   addDocumentCommands(program.commandsGroup('Documents:').helpCommand(true))
   await program.parseAsync()
 }
@@ -108,7 +109,7 @@ function addReports(program: Command): void {
     .action(printSettings)
 }
 
-function addDatabaseCommands(program: Command): void {
+function addMigrations(program: Command): void {
   program
     .command('migrate')
     .description('apply pending migrations and exit')
@@ -140,6 +141,9 @@ function addDatabaseCommands(program: Command): void {
       }),
     )
     .action(printMigrationStatus)
+}
+
+function addRowCommands(program: Command): void {
   program
     .command('backup')
     .description('write every account and task of one moment to a file')
