@@ -2,6 +2,7 @@
 import { toColumns } from './arrays.ts'
 import { AnswerMismatchError, classify, explainViolation, isRefusal } from './failures.ts'
 import type { Input, Operation, Parameter, Statement } from './operation.ts'
+import { type CallRecord, failureOf, recordSending, type StatementRecord } from './recording.ts'
 import { readInt32 } from './wire/protocol.ts'
 
 /** A statement that is to be run for its calls, and what becomes of its answer. */
@@ -32,6 +33,8 @@ export interface Carrier {
 export interface BatchedCall {
   readonly input: Input
   readonly deadlineMs: number
+  /** What its times are noted in, when its request is traced. */
+  readonly record?: CallRecord | undefined
   /** True when nobody waits for the result any more. */
   isOver(nowMs: number): boolean
   resolve(result: unknown): void
@@ -40,6 +43,8 @@ export interface BatchedCall {
   expire(): void
 }
 
+/** What is noted of a statement that the pool sends once more. */
+const SENT_AGAIN = 'sent_again'
 /** Numbers go up to what an int4 holds, and start anywhere, so that those of two processes differ. */
 const NUMBER_MAX = 2 ** 31 - 1
 let nextNumber = 1 + Math.floor(Math.random() * (NUMBER_MAX / 2))
@@ -61,11 +66,12 @@ export async function runBatch(
   const [first] = batch
   if (!first) return
   if (!many || batch.length === 1) return runOne(carrier, operation, first)
-  const work = new BatchWork(operation, batch, columnsOf)
+  const work = new BatchWork(operation, many, batch, columnsOf)
   try {
     await carrier.run(many, work)
     work.settle()
   } catch (error) {
+    work.noteFailure(error)
     // What PostgreSQL turned down has changed nothing: each call gets its own verdict. After a lost connection nobody
     // knows what was committed, so nothing is tried again; and a schema that does not fit, fits no call.
     if (isRefusal(error) && classify(error) !== 'stale') {
@@ -77,11 +83,12 @@ export async function runBatch(
 }
 
 async function runOne(carrier: Carrier, operation: Operation, call: BatchedCall): Promise<void> {
-  const work = new BatchWork(operation, [call], valuesOfFirst)
+  const work = new BatchWork(operation, operation.one, [call], valuesOfFirst)
   try {
     await carrier.run(operation.one, work)
     work.settle()
   } catch (error) {
+    work.noteFailure(error)
     for (const waiting of work.calls) waiting.reject(explainViolation(error, operation.violations))
   }
 }
@@ -99,22 +106,34 @@ class BatchWork implements Work {
   calls: readonly BatchedCall[]
   readonly deadlineMs: number
   readonly #operation: Operation
+  readonly #statement: Statement
   readonly #parameters: Parameters
+  #record: StatementRecord | undefined
   #number = 0
   #states: unknown[] = []
   #answered: boolean[] = []
 
-  constructor(operation: Operation, calls: readonly BatchedCall[], parameters: Parameters) {
+  constructor(
+    operation: Operation,
+    statement: Statement,
+    calls: readonly BatchedCall[],
+    parameters: Parameters,
+  ) {
     this.#operation = operation
+    this.#statement = statement
     this.calls = calls
     this.deadlineMs = lastDeadline(calls)
     this.#parameters = parameters
   }
 
   begin(): readonly Parameter[] | undefined {
-    this.#expire()
+    const nowMs = performance.now()
+    this.#expire(nowMs)
     const { calls } = this
     if (calls.length === 0) return undefined
+    // Sent again, what was sent before is over.
+    this.#record?.end(nowMs, SENT_AGAIN)
+    this.#record = recordSending(this.#statement, calls, nowMs)
     // New ones each time: a row that answers an earlier time is not taken for one of this.
     this.#number = takeNumbers(calls.length)
     this.#states = calls.map(() => this.#operation.reading.start)
@@ -138,6 +157,7 @@ class BatchWork implements Work {
 
   /** Gives each call its result. */
   settle(): void {
+    this.#record?.end(performance.now(), undefined)
     const { reading } = this.#operation
     for (const [position, call] of this.calls.entries()) {
       try {
@@ -148,9 +168,13 @@ class BatchWork implements Work {
     }
   }
 
+  /** Before the calls learn of it, so that what they note is whole. */
+  noteFailure(error: unknown): void {
+    this.#record?.end(performance.now(), failureOf(error))
+  }
+
   /** A call that was answered meanwhile, or whose client has gone, must not be sent any more. */
-  #expire(): void {
-    const nowMs = performance.now()
+  #expire(nowMs: number): void {
     if (!this.calls.some((call) => call.isOver(nowMs))) return
     for (const call of this.calls) if (call.isOver(nowMs)) call.expire()
     this.calls = this.calls.filter((call) => !call.isOver(nowMs))

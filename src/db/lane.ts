@@ -4,6 +4,7 @@ import { Histogram, SECONDS } from '../stats/histogram.ts'
 import type { BatchedCall } from './batch.ts'
 import { CallExpiredError } from './failures.ts'
 import type { Input, Operation } from './operation.ts'
+import type { CallRecord } from './recording.ts'
 import { Turns, type Waiting } from './turns.ts'
 
 /** A batch that takes longer, because of a lock perhaps, is not waited for. Most take 1 to 5 ms. */
@@ -114,24 +115,29 @@ export class Lane {
   }
 }
 
+/** What the queue has made of a call. */
+interface CallDetails {
+  account: string
+  row: string
+  input: Input
+  arrivedAtMs: number
+  record: CallRecord | undefined
+}
+
 /** A call until it is settled. */
 export class WaitingCall implements Waiting, BatchedCall {
   readonly account: string
   readonly row: string
   readonly input: Input
   readonly arrivedAtMs: number
+  readonly record: CallRecord | undefined
   readonly resolve: (result: unknown) => void
   readonly reject: (error: unknown) => void
   readonly #call: Call
 
   constructor(
     call: Call,
-    {
-      account,
-      row,
-      input,
-      arrivedAtMs,
-    }: { account: string; row: string; input: Input; arrivedAtMs: number },
+    { account, row, input, arrivedAtMs, record }: CallDetails,
     resolve: (result: unknown) => void,
     reject: (error: unknown) => void,
   ) {
@@ -140,6 +146,7 @@ export class WaitingCall implements Waiting, BatchedCall {
     this.row = row
     this.input = input
     this.arrivedAtMs = arrivedAtMs
+    this.record = record
     this.resolve = resolve
     this.reject = reject
   }

@@ -7,6 +7,7 @@ import { type Carrier, runBatch } from './batch.ts'
 import { DatabaseOverloadedError } from './failures.ts'
 import { Lane, type LaneLimits, type Priority, WaitingCall } from './lane.ts'
 import type { Input, Operation } from './operation.ts'
+import type { Recorder } from './recording.ts'
 
 /** Of the calls that the queue may hold, the share of one account that may wait before it alone is turned away. */
 const ACCOUNT_SHARE_MAX = 0.5
@@ -31,6 +32,8 @@ export interface Call {
   readonly deadlineMs: number
   /** True once nobody waits: the request was answered, or its client has gone. */
   readonly ended: boolean
+  /** What its times are noted in, when the request is traced. */
+  readonly recording?: Recorder | undefined
   /** How long its calls have waited here until they were sent, in milliseconds; the queue adds to it. */
   queuedMs: number
 }
@@ -81,7 +84,8 @@ export class Queue {
       const arrivedAtMs = performance.now()
       this.#admit(account, lane, arrivedAtMs)
       const row = operation.rowOf?.(input) ?? ''
-      const details = { account, row, input, arrivedAtMs }
+      const record = call.recording?.addCall(operation.name, arrivedAtMs)
+      const details = { account, row, input, arrivedAtMs, record }
       this.#held += 1
       lane.push(new WaitingCall(call, details, resolve as (result: unknown) => void, reject))
       this.#schedule(lane)

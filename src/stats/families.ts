@@ -42,6 +42,16 @@ export function mergeParts(parts: readonly Part[]): Family[] {
   return [...merged.values()].map(({ family, sums }) => ({ ...family, series: [...sums.values()] }))
 }
 
+/** Every process by itself, also where `mergeParts` would add them up. */
+export function listParts(parts: readonly Part[]): Family[] {
+  return mergeParts(
+    parts.map(({ process, families }) => ({
+      process,
+      families: families.map((family) => ({ ...family, perProcess: true })),
+    })),
+  )
+}
+
 /** What stays true of a process that has ended: what it has counted, but not what it had or held. */
 export function lastingOf(families: readonly Family[]): Family[] {
   return families.filter(({ type, perProcess }) => type !== 'gauge' && !perProcess)

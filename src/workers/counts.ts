@@ -4,7 +4,7 @@ import { type Family, lastingOf, mergeParts, type Part } from '../stats/families
 /** Interval of the questions that keep little from being lost when a listener is killed. */
 const ASK_MS = 1000
 /** How long a reader of all counts waits for the listeners. One that does not answer is represented by its last answer. */
-const PATIENCE_MS = 500
+const PATIENCE_MS = 2000
 /** Questions without an answer at most: they wait in the memory of a listener that hangs. */
 const UNANSWERED_MAX = 3
 
@@ -25,6 +25,8 @@ interface Entry {
 /** The counts of all listeners at one moment. */
 export interface Counts {
   readonly families: Family[]
+  /** The same for each listener that lives, since its start. */
+  readonly parts: readonly Part[]
   /** Names of listeners, and whether each was represented by an earlier answer. */
   readonly stale: ReadonlyMap<string, boolean>
 }
@@ -105,7 +107,11 @@ export class ListenerCounts {
     }
     const parts = this.#entries.map(({ name, families }) => ({ process: name, families }))
     const stale = this.#entries.map(({ name, unanswered }) => [name, unanswered > 0] as const)
-    return { families: mergeParts([keptPart(this.#kept), ...parts]), stale: new Map(stale) }
+    return {
+      families: mergeParts([keptPart(this.#kept), ...parts]),
+      parts,
+      stale: new Map(stale),
+    }
   }
 
   /** Those that are to answer. */

@@ -6,6 +6,15 @@ import type { Family } from '../stats/families.ts'
  */
 export type DatabaseState = 'unreachable' | 'migrating' | 'migrated'
 
+/**
+ * What an operator wants to know of a listener: numbers about its heap, all objects there, or where its time goes. It is
+ * written to `file`.
+ */
+export type Inspection =
+  | { what: 'heap'; file: string }
+  | { what: 'snapshot'; file: string }
+  | { what: 'profile'; file: string; seconds: number }
+
 /** Supervisor to listener. `refuse` to all comes before `drain` to any. */
 export type SupervisorMessage =
   | { type: 'refuse' }
@@ -17,6 +26,7 @@ export type SupervisorMessage =
   | { type: 'log-level'; levels: string }
   /** Asks for what it has counted. */
   | { type: 'count'; round: number }
+  | { type: 'inspect'; inspection: Inspection }
 
 /**
  * Listener to supervisor: it now accepts connections, has tried to open its own to the database, or no longer accepts
@@ -32,6 +42,8 @@ export type ListenerMessage =
   | { type: 'readiness'; ready: boolean }
   /** What it has counted, in answer to the supervisor's question of that round. */
   | { type: 'counted'; round: number; families: readonly Family[] }
+  /** The file is written, unless there is a reason why not. */
+  | { type: 'inspected'; reason?: string }
 
 /** Listener to hash thread. */
 export type PasswordTask =

@@ -1,7 +1,9 @@
 // Runs in the supervisor process. Keeps the wanted number of listener processes alive, and none that has stopped responding.
 import { type Counts, ListenerCounts } from './counts.ts'
+import { Inspections } from './inspections.ts'
 import {
   type DatabaseState,
+  type Inspection,
   type ListenerMessage,
   MIGRATED,
   type SupervisorMessage,
@@ -44,6 +46,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #slots: Slot[]
   readonly #counts: ListenerCounts
+  readonly #inspections = new Inspections()
   /** Listeners that were replaced, by how they ended. */
   readonly replaced = new Map<string, number>()
   readonly #start = Promise.withResolvers<void>()
@@ -87,6 +90,13 @@ export class Supervisor {
   /** What all listeners have counted, in every one of their lives. */
   readCounts(): Promise<Counts> {
     return this.#counts.read()
+  }
+
+  /** Resolves when the file is written. Listeners count from 1. */
+  inspect(listener: number, inspection: Inspection): Promise<void> {
+    const slot = this.#slots[listener - 1]
+    if (slot?.state !== 'listening') return Promise.reject(new Error('There is no such listener'))
+    return this.#inspections.start(slot, inspection)
   }
 
   /** The states of the listeners. */
@@ -183,6 +193,9 @@ export class Supervisor {
       case 'counted':
         if (message) this.#counts.receive(slot, message.round, message.families)
         break
+      case 'inspected':
+        this.#inspections.receive(slot, message?.reason)
+        break
       case 'refusing':
         slot.state = 'refusing'
         this.#checkRefused()
@@ -218,6 +231,7 @@ export class Supervisor {
 
   #ended(slot: Slot, end: End): void {
     this.#counts.keep(slot)
+    this.#inspections.end(slot)
     this.#reportOthers()
     switch (this.#state) {
       case 'draining':
@@ -262,7 +276,10 @@ export class Supervisor {
     const now = performance.now()
     const late = now - this.#checkedAtMs > 1.5 * this.#checkMs
     this.#checkedAtMs = now
-    for (const slot of this.#slots) slot.silentChecks = late ? 0 : slot.silentChecks + 1
+    for (const slot of this.#slots) {
+      const excused = late || this.#inspections.holds(slot)
+      slot.silentChecks = excused ? 0 : slot.silentChecks + 1
+    }
     const silent = this.#slots.find(isSilent)
     if (!silent) return
     const silentMs = Math.round(silent.silentChecks * this.#checkMs)

@@ -90,6 +90,7 @@ beforeAll(async () => {
     allowedOrigins: undefined,
     allowedHeaders: '*',
     rateLimit: undefined,
+    traces: undefined,
     clients: new Clients([]),
     bodyBytesMax: 1024,
     memoryBytes: Number.POSITIVE_INFINITY,

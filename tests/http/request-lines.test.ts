@@ -11,6 +11,8 @@ const SLOW_MS = 500
 /** More than may be sent to PostgreSQL while none of them is answered. */
 const CHANGES = 6
 
+const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
+
 interface Account {
   id: string
   token: string
@@ -45,7 +47,10 @@ function rename(client: Client, { token }: Account, taskId: string, id: string) 
 }
 
 function withId(token: string, id: string) {
-  return { token, headers: { 'x-request-id': id } }
+  return {
+    token,
+    headers: { 'x-request-id': id, traceparent: `00-${TRACE_ID}-00f067aa0ba902b7-00` },
+  }
 }
 
 describe('LOG_REQUESTS=slow', () => {
@@ -80,6 +85,7 @@ describe('LOG_REQUESTS=slow', () => {
         level: 'info',
         module: 'requests',
         user_id: account.id,
+        trace_id: TRACE_ID,
         method: 'PATCH',
         route: '/api/v1/tasks/:id',
         status: 200,
@@ -152,7 +158,7 @@ describe('LOG_EVENTS=on', () => {
     await client.post('/api/v1/tasks', { title: '' }, withId(account.token, 'five'))
     await client.post('/api/v1/tasks', { title: 'last' }, withId(account.token, 'six'))
     await service.line(({ request_id }) => request_id === 'six')
-    const common = { level: 'info', module: 'events', user_id: account.id }
+    const common = { level: 'info', module: 'events', user_id: account.id, trace_id: TRACE_ID }
     const events = linesOf(fixture, 'events')
     expect(events).toMatchObject([
       { ...common, event: 'task_created', request_id: 'one', task_id: body.id },

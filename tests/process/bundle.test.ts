@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,6 +9,7 @@ import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient, register, sendRaw } from '../support/client.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { startCollector } from '../support/otlp.ts'
 import { JWT_SECRET, runMain, startService } from '../support/service.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -43,6 +45,23 @@ test.each(['1', '2'])('the bundle serves the API with %s listeners', async (LIST
   expect((await client.get('/api/v1/tasks', { token: `${token}x` })).status).toBe(401)
   expect((await client.get('/openapi.json')).body.openapi).toBe('3.1.0')
   expect(await service.stop()).toEqual({ code: 0, signal: null })
+})
+
+test('the bundle exports traces, with packages that are no part of what every start loads', async () => {
+  const collector = await startCollector()
+  const service = await startService(
+    database.url,
+    { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
+    BUNDLE,
+  )
+  const { trace_id: id } = (await createClient(service.url).get('/nowhere')).body
+  await service.stop()
+  expect(collector.spans).toMatchObject([{ name: 'GET', traceId: id, parentId: '' }])
+  await collector.close()
+  const holders = readdirSync(`${ROOT}dist/server`).filter((file) =>
+    readFileSync(`${ROOT}dist/server/${file}`, 'utf8').includes('OTLPExporterError'),
+  )
+  expect(holders).toEqual(['traces.cjs'])
 })
 
 test('the bundle compresses large answers', async () => {

@@ -116,6 +116,7 @@ export async function startEdge(bodyBytesMax = BODY_BYTES_MAX): Promise<Edge> {
     allowedOrigins: undefined,
     allowedHeaders: '*',
     rateLimit: undefined,
+    traces: undefined,
     clients: new Clients([]),
     bodyBytesMax,
     memoryBytes: Number.POSITIVE_INFINITY,

@@ -17,7 +17,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'src/server/observe',
     'src/server/config',
     'src/db',
-    'src/stats',
   ],
   'src/server/process': [
     'src/server/api',

@@ -114,7 +114,10 @@ const login = defineRoute({
       if (match === 'stale') {
         // The login succeeds even when the hash is not renewed; the next login tries again.
         await renewHash(context, call, found, body.password).catch((err: unknown) =>
-          log.warn({ request_id: call.requestId, err }, 'Password hash was not renewed'),
+          log.warn(
+            { request_id: call.requestId, trace_id: call.trace?.traceId, err },
+            'Password hash was not renewed',
+          ),
         )
       }
       report('login_succeeded', call, found.id)

@@ -2,6 +2,7 @@
 // and never what was typed.
 import type { Logger } from '../observe/log.ts'
 import type { Sampling } from '../observe/sampling.ts'
+import type { TraceContext } from '../observe/trace-context.ts'
 
 /** Names are stable: alerts rely on them. */
 const MESSAGES = {
@@ -18,6 +19,7 @@ export type LoginEvent = keyof typeof MESSAGES
 interface Source {
   readonly requestId: string
   readonly client: string
+  readonly trace: TraceContext | undefined
 }
 
 export interface LoginReports {
@@ -38,13 +40,20 @@ export function createLoginReports(log: Logger, sampling: Sampling): LoginReport
     login_failed: 0,
     login_throttled: 0,
   }
-  const report: LoginReports['report'] = (event, { requestId: request_id, client }, user_id) => {
+  const report: LoginReports['report'] = (
+    event,
+    { requestId: request_id, client, trace },
+    user_id,
+  ) => {
     counts[event] += 1
     const kind = event === 'login_throttled' ? event : `${event} ${client} ${user_id ?? ''}`
     const level = event === 'login_throttled' ? 'warn' : 'info'
     sampling.add(kind, (repeats) => {
       const counted = repeats === 0 ? {} : { repeats }
-      log[level]({ event, request_id, client, user_id, ...counted }, MESSAGES[event])
+      log[level](
+        { event, request_id, trace_id: trace?.traceId, client, user_id, ...counted },
+        MESSAGES[event],
+      )
     })
   }
   return { report, counts }

@@ -13,6 +13,7 @@ import { printDocument } from './openapi.ts'
 import { restore } from './restore.ts'
 import { seed } from './seed.ts'
 import { printSettings } from './settings.ts'
+import { showTop } from './top.ts'
 
 /** Of 32 bits. */
 const WHOLE_NUMBER_MAX = 2 ** 32 - 1
@@ -40,8 +41,8 @@ export async function runCli(options: CliOptions): Promise<void> {
     .addHelpText('after', `\n${renderEnd(EXAMPLES)}`)
   addServiceCommands(program.commandsGroup('The service:'), options)
   addReports(program.commandsGroup('What is, and what is wrong:'))
-  addMigrations(program.commandsGroup('The database:'))
-  addRowCommands(program)
+  addMigrationCommands(program.commandsGroup('The database:'))
+  addDataCommands(program)
   addDocumentCommands(program.commandsGroup('Documents:').helpCommand(true))
   await program.parseAsync()
 }
@@ -92,6 +93,20 @@ function addReports(program: Command): void {
     )
     .action(checkHealth)
   program
+    .command('top')
+    .description('show each second what a running service does, in total and per listener')
+    .option('--url <url>', 'its admin port, such as http://127.0.0.1:9101; by default ADMIN_PORT')
+    .option('--once', 'one second, then the end', false)
+    .option('--json', 'print an object each second, for scripts', false)
+    .addHelpText(
+      'after',
+      showExamples({
+        'taskapi top': 'of the service with these settings, on this machine',
+        'taskapi top --url http://10.0.0.7:9101 --once --json': 'one second of another one',
+      }),
+    )
+    .action(showTop)
+  program
     .command('config')
     .description('print every setting in force and where it comes from, without secrets')
     .option('--json', 'print an object for scripts', false)
@@ -109,7 +124,7 @@ function addReports(program: Command): void {
     .action(printSettings)
 }
 
-function addMigrations(program: Command): void {
+function addMigrationCommands(program: Command): void {
   program
     .command('migrate')
     .description('apply pending migrations and exit')
@@ -143,7 +158,7 @@ function addMigrations(program: Command): void {
     .action(printMigrationStatus)
 }
 
-function addRowCommands(program: Command): void {
+function addDataCommands(program: Command): void {
   program
     .command('backup')
     .description('write every account and task of one moment to a file')

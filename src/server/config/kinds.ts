@@ -180,6 +180,57 @@ function readRange(text: string): AddressRange | undefined {
   return network.range() === 'ipv4Mapped' ? undefined : [network, Number(bits ?? most)]
 }
 
+/** Where a collector is; what is sent to it has paths of its own below that. */
+export const httpUrl: Kind<string> = {
+  expected: 'a URL such as http://127.0.0.1:4318',
+  parse: (text) => {
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    const fits = url && ['http:', 'https:'].includes(url.protocol) && url.username === ''
+    return fits && url.search === '' && url.hash === ''
+      ? { value: text.replace(/\/+$/, '') }
+      : undefined
+  },
+}
+
+/** A part of a whole. */
+export const fraction: Kind<number> = {
+  expected: 'a number from 0 to 1 such as 0.01',
+  parse: (text) => {
+    const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN
+    return value <= 1 ? { value } : undefined
+  },
+}
+
+/** Names and percent-encoded values, as OpenTelemetry writes them. */
+export const namedValues: Kind<Readonly<Record<string, string>>> = {
+  expected: 'name=value pairs, comma-separated and percent-encoded',
+  parse: (text) => {
+    const entries = text.split(',').map(readNamedValue)
+    const known = entries.filter((entry) => entry !== undefined)
+    return known.length === entries.length ? { value: Object.fromEntries(known) } : undefined
+  },
+}
+
+/** The same, for headers: their values may be keys. */
+export const secretHeaders: Kind<Secret> = {
+  expected: namedValues.expected,
+  secret: true,
+  parse: (text) => {
+    const names = Object.keys(namedValues.parse(text)?.value ?? {})
+    const fits = names.length > 0 && names.every((name) => HEADER_NAME.test(name))
+    return fits ? { value: new Secret(text) } : undefined
+  },
+}
+
+function readNamedValue(text: string): [string, string] | undefined {
+  const [, name = '', value = ''] = /^\s*([^\s=]+)\s*=\s*(.*?)\s*$/.exec(text) ?? []
+  try {
+    return name === '' ? undefined : [name, decodeURIComponent(value)]
+  } catch {
+    return undefined
+  }
+}
+
 export function integer(minimum: number, maximum: number): Kind<number> {
   return {
     expected: `an integer from ${minimum} to ${maximum}`,

@@ -3,16 +3,20 @@
 import {
   addressRanges,
   choice,
+  fraction,
   headerNames,
   hostName,
+  httpUrl,
   integer,
   type Kind,
   listenHost,
+  namedValues,
   nonEmptyText,
   onOrOff,
   origins,
   postgresUrl,
   rate,
+  secretHeaders,
   secretText,
 } from './kinds.ts'
 import { logLevels } from './log-levels.ts'
@@ -220,6 +224,43 @@ export const SETTINGS = {
     default: 'on',
     description:
       'Whether logins are refused with 429 after too many failures; `off` where something in front limits them',
+  },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    kind: httpUrl,
+    description:
+      'Collector that traces are sent to, by OTLP over HTTP in protobuf, below `/v1/traces`; without it, none are recorded',
+  },
+  OTEL_EXPORTER_OTLP_HEADERS: {
+    kind: secretHeaders,
+    description: 'Headers that are sent to the collector, such as a key',
+  },
+  OTEL_TRACES_SAMPLER: {
+    kind: choice([
+      'parentbased_always_on',
+      'parentbased_always_off',
+      'parentbased_traceidratio',
+      'always_on',
+      'always_off',
+      'traceidratio',
+    ]),
+    default: 'parentbased_always_on',
+    description:
+      "Which requests are traced; by the `parentbased` ones, those of a trace whose client says so, and of those without a client's trace all, none or a part",
+  },
+  OTEL_TRACES_SAMPLER_ARG: {
+    kind: fraction,
+    default: '1',
+    description: 'The part that `traceidratio` traces',
+  },
+  OTEL_SERVICE_NAME: {
+    kind: nonEmptyText,
+    default: 'taskapi',
+    description: 'What traces call the service',
+  },
+  OTEL_RESOURCE_ATTRIBUTES: {
+    kind: namedValues,
+    description:
+      'What else traces say about the service, such as `deployment.environment.name=test`',
   },
   DATA_DIR: {
     kind: nonEmptyText,

@@ -3,6 +3,8 @@
 // What it guarantees: each request is answered exactly once, or was aborted by its client; nothing that a step throws
 // reaches C++; no response is touched after its end; nothing waits without a deadline, neither for an answer nor for its
 // reader.
+import type { Recording } from '../observe/recording.ts'
+import { readTraceContext, type TraceContext } from '../observe/trace-context.ts'
 import { CHUNKS_MAX } from './crumbs.ts'
 import { type Head, readHead } from './head.ts'
 import { commonLines, headerLines, NO_STORE } from './headers.ts'
@@ -12,6 +14,7 @@ import { Remainder } from './remainder.ts'
 import { logFailure, logRequest } from './request-log.ts'
 import type { Call, Received } from './route.ts'
 import type { RouteTally } from './tally.ts'
+import { beginTrace, endTrace } from './tracing.ts'
 import type { HttpRequest, HttpResponse } from './uws.ts'
 import { type Ending, type Outgoing, writeContinue, writeUnusual, writeUsual } from './writer.ts'
 
@@ -43,6 +46,8 @@ export class Exchange implements Call, Unanswered {
   readonly requestId: string
   readonly startedAtMs: number
   readonly deadlineMs: number
+  /** What its times are noted in, when it is traced. */
+  readonly recording: Recording | undefined
   readonly received: Received = { params: undefined, query: undefined, body: undefined }
   caller: string | undefined
   /** Header lines that the answer gets, whatever it is. */
@@ -99,6 +104,7 @@ export class Exchange implements Call, Unanswered {
     this.startedAtMs = performance.now()
     host.requestedAtMs = this.startedAtMs
     this.deadlineMs = this.startedAtMs + host.options.requestTimeoutMs
+    this.recording = beginTrace(host, this.head, request)
   }
 
   /** Runs step after step, up to one that waits. Never throws. */
@@ -132,7 +138,7 @@ export class Exchange implements Call, Unanswered {
     this.outgoing = {
       status: problem.status,
       headers: NO_STORE + headerLines(problem.headers),
-      body: problem.toBody(this.requestId),
+      body: problem.toBody(this.requestId, this.trace?.traceId),
     }
     this.#steps = this.#failureSteps
     this.#at = 0
@@ -148,6 +154,12 @@ export class Exchange implements Call, Unanswered {
   /** Path template of the route. */
   get pattern(): string {
     return this.tally.pattern
+  }
+
+  /** Its place in a trace: its own when it is traced, else that of its client, if the client names one. */
+  get trace(): TraceContext | undefined {
+    if (this.recording) return this.recording.context
+    return readTraceContext(this.head.traceparent, this.head.tracestate)
   }
 
   /** True while the parser of uWebSockets.js waits for us, and would go on with what follows the request. */
@@ -223,6 +235,7 @@ export class Exchange implements Call, Unanswered {
       if (this.#end()) {
         this.tally.countAborted(this.head.method)
         logRequest(this, undefined)
+        endTrace(this, undefined)
       } else this.#remainder?.leave()
     })
   }

@@ -13,6 +13,8 @@ export class Head {
   method = ''
   bytes = 0
   requestId = ''
+  traceparent = ''
+  tracestate = ''
   authorization = ''
   acceptEncoding = ''
   origin = ''
@@ -83,6 +85,12 @@ function captureHeader(name: string, value: string): void {
       break
     case 'x-request-id':
       current.requestId = value
+      break
+    case 'traceparent':
+      current.traceparent = joined(current.traceparent, value)
+      break
+    case 'tracestate':
+      current.tracestate = joined(current.tracestate, value)
       break
     case 'accept-encoding':
       current.acceptEncoding = value

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from '../observe/log.ts'
 import { Sampling } from '../observe/sampling.ts'
+import type { Traces } from '../observe/traces.ts'
 import type { Clients } from './client.ts'
 import { Crumbs } from './crumbs.ts'
 import type { AllowedOrigins } from './headers.ts'
@@ -54,6 +55,8 @@ export interface HostOptions {
   /** `undefined` when requests are not limited. */
   rateLimit: RateLimit | undefined
   clients: Clients
+  /** `undefined` when requests are not traced. */
+  traces: Traces | undefined
   bodyBytesMax: number
   requestTimeoutMs: number
   /** What the process may use. */

@@ -22,6 +22,11 @@ const ProblemBody = Type.Object(
     error: Type.String({ description: 'What is wrong, for a person' }),
     code: Type.String({ description: 'What is wrong, for a program; codes are stable' }),
     request_id: Type.String({ description: 'Identifies this request in the log' }),
+    trace_id: Type.Optional(
+      Type.String({
+        description: 'The trace of this request, when it has one (W3C Trace Context)',
+      }),
+    ),
     errors: Type.Optional(
       Type.Array(
         Type.Object({

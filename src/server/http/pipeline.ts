@@ -76,8 +76,15 @@ function countAccount(limit: RateLimit): Step {
 }
 
 function authenticate(exchange: Exchange): void {
-  const { host, head } = exchange
-  exchange.caller = host.options.authenticate(head.authorization)
+  const { host, head, recording } = exchange
+  const startedAtMs = recording ? performance.now() : 0
+  let failure: string | undefined = 'unauthorized'
+  try {
+    exchange.caller = host.options.authenticate(head.authorization)
+    failure = undefined
+  } finally {
+    recording?.add('authentication', startedAtMs, performance.now(), failure)
+  }
 }
 
 /** Makes the step that runs the handler and takes its reply. */

@@ -112,11 +112,12 @@ export class Problem extends Error {
   }
 
   /** The body of the answer. */
-  toBody(requestId: string) {
+  toBody(requestId: string, traceId: string | undefined) {
     return {
       error: this.message,
       code: this.code,
       request_id: requestId,
+      ...(traceId === undefined ? {} : { trace_id: traceId }),
       ...(this.errors.length > 0 ? { errors: this.errors } : {}),
     }
   }

@@ -3,6 +3,7 @@ import { type Exchange, WAITS } from './exchange.ts'
 import { CRLF } from './headers.ts'
 import { logRequest } from './request-log.ts'
 import { Ready } from './route.ts'
+import { endTrace } from './tracing.ts'
 
 /** A shorter answer fits into one packet anyway, so gzip would save nothing. */
 const GZIP_LENGTH_MIN = 1024
@@ -72,4 +73,5 @@ export function observe(exchange: Exchange): void {
   if (!outgoing) return
   tally.countAnswer(head.method, outgoing.status, performance.now() - startedAtMs)
   logRequest(exchange, outgoing.status)
+  endTrace(exchange, outgoing.status)
 }

@@ -1,4 +1,5 @@
 // Runs in listeners. What the log says about requests.
+import type { TraceContext } from '../observe/trace-context.ts'
 import type { Host } from './host.ts'
 import type { Problem } from './problem.ts'
 
@@ -11,6 +12,7 @@ export interface Named {
   readonly pattern: string
   readonly startedAtMs: number
   readonly queuedMs: number
+  readonly trace: TraceContext | undefined
 }
 
 /**
@@ -55,8 +57,9 @@ export function logUnread(request: Named, why: 'deadline' | 'limit'): void {
   )
 }
 
-function fieldsOf({ requestId, caller, head, pattern }: Named) {
-  return { request_id: requestId, user_id: caller, method: head.method, route: pattern }
+function fieldsOf({ requestId, trace, caller, head, pattern }: Named) {
+  const ids = { request_id: requestId, trace_id: trace?.traceId, user_id: caller }
+  return { ...ids, method: head.method, route: pattern }
 }
 
 function roundMs(milliseconds: number): number {

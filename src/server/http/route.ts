@@ -1,5 +1,7 @@
 // Runs in listeners and in `openapi`. The shape of a route: one declaration is validator, types, document and Allow.
 import type { Static, TObject, TSchema } from '@sinclair/typebox'
+import type { Recording } from '../observe/recording.ts'
+import type { TraceContext } from '../observe/trace-context.ts'
 import type { ProblemCode } from './problem.ts'
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
@@ -17,6 +19,10 @@ export interface Call {
   readonly ended: boolean
   /** How long its calls to the database have waited until they were sent, in milliseconds. */
   queuedMs: number
+  /** Its place in a trace, when it has one. */
+  readonly trace: TraceContext | undefined
+  /** What its times are noted in, when it is traced. */
+  readonly recording: Recording | undefined
 }
 
 /** What the steps of a request have read from the request. */

@@ -45,7 +45,7 @@ export interface Log {
   /** Lines that were dropped since the start. */
   dropped: () => number
   /** Writes what is buffered and ends the log; gives up after a second when nobody reads. */
-  close(): Promise<void>
+  close: () => Promise<void>
 }
 
 export function createLog({ levels, role, describeError }: LogOptions): Log {

@@ -69,7 +69,7 @@ export async function drainListener(resources: Resources): Promise<boolean> {
   memory?.close()
   host.close()
   host.failures.flush()
-  await closeContext(context)
+  await Promise.all([closeContext(context), host.options.traces?.close()])
   if (cut > 0) log.error({ cut }, 'Requests were cut off by the shutdown deadline')
   return cut === 0
 }

@@ -1,7 +1,8 @@
 // Runs in the process that the user started, once somebody reads the metrics. Writes them in the forms that Prometheus reads.
 import Registry from '@prometheus-io/client/lib/registry.js'
 import type { Family, Series } from '../../stats/families.ts'
-import { METRICS, type Metric } from './metrics-table.ts'
+import type { Metric } from './metric.ts'
+import { METRICS } from './metrics-table.ts'
 
 const OPEN_METRICS = /application\/openmetrics-text/i
 
@@ -23,15 +24,20 @@ export async function writeMetrics(
     const { help, type } = metric
     // OpenMetrics names a counter without its suffix, which the registry then writes behind it.
     const name = isOpen && type === 'counter' ? metric.name.replace(/_total$/, '') : metric.name
-    const series = byName.get(metric.name)?.series ?? []
-    const values = series.flatMap((each) => samplesOf(metric, each))
+    const { series = [], perProcess = false } = byName.get(metric.name) ?? {}
+    const names = perProcess && !metric.perProcess ? ['listener', ...metric.labels] : metric.labels
+    const values = series.flatMap((each) => samplesOf(metric, names, each))
     registry.registerMetric({ name, help, type, get: () => ({ name, help, type, values }) })
   }
   return { contentType, text: await registry.metrics() }
 }
 
-function samplesOf(metric: Metric<never>, { labels, values }: Series): Registry.Sample[] {
-  const named = Object.fromEntries(metric.labels.map((name, at) => [name, labels[at] ?? '']))
+function samplesOf(
+  metric: Metric<never>,
+  names: readonly string[],
+  { labels, values }: Series,
+): Registry.Sample[] {
+  const named = Object.fromEntries(names.map((name, at) => [name, labels[at] ?? '']))
   if (!metric.bounds) return [{ labels: named, value: values[0] ?? 0 }]
   let count = 0
   const buckets = [...metric.bounds, Number.POSITIVE_INFINITY].map((bound, at): Registry.Sample => {

@@ -19,6 +19,7 @@ import { RateLimit } from '../http/rate-limit.ts'
 import { Ready } from '../http/route.ts'
 import { loadUws, type Uws, versionOf } from '../http/uws.ts'
 import type { Logger, Loggers } from '../observe/log.ts'
+import type { Traces } from '../observe/traces.ts'
 import { VERSION } from '../root.ts'
 import { connectionLimit } from './connection-limit.ts'
 import { openDatabase } from './database.ts'
@@ -29,6 +30,7 @@ import { readMemoryBytes } from './memory.ts'
 import type { ListenerSource } from './metrics-table.ts'
 import { openUsage, Pressure } from './pressure.ts'
 import type { Running } from './running.ts'
+import { openTraces } from './traces.ts'
 
 const COMPACT_DELAY_MS = 200
 /** With more calls, a statement takes longer without costing less per row. */
@@ -83,7 +85,8 @@ export async function startListener(
   const readiness = new Readiness({ lifecycle, database, onChange: onReadiness })
   const parts = { log, readiness, document: keptDocument(), database }
   const context = createContext(contextOptions(config, secret), parts)
-  const host = createHost(config, lifecycle, log, context)
+  const traces = await openTraces(config, DATABASE_URL.address, log.process)
+  const host = createHost(config, lifecycle, log, context, traces)
   const memory = watchMemory(host, log.process)
   const app = uws.App()
   const connections = countConnections(
@@ -179,6 +182,7 @@ function createHost(
   lifecycle: Lifecycle,
   log: Loggers,
   { tokens, queue }: Context,
+  traces: Traces | undefined,
 ): Host {
   return new Host({
     log: log.http,
@@ -188,6 +192,7 @@ function createHost(
     allowedHeaders: allowedHeadersValue(config.CORS_ORIGINS, config.CORS_HEADERS),
     rateLimit: config.RATE_LIMIT && new RateLimit(config.RATE_LIMIT),
     clients: new Clients(config.TRUSTED_PROXIES ?? [], isSocketPath(config.SERVER_HOST)),
+    traces,
     bodyBytesMax: config.MAX_BODY_BYTES,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     memoryBytes: memoryBytesOf(config),

@@ -2,32 +2,19 @@
 // `docs/operating.md` come from these rows. No label has values that a client could choose.
 import { getHeapStatistics } from 'node:v8'
 import { BATCH_CALLS, type Lane } from '../../db/lane.ts'
-import type { Family, MetricType, Series } from '../../stats/families.ts'
 import { type Histogram, SECONDS } from '../../stats/histogram.ts'
 import type { Context } from '../api/context.ts'
 import type { ConnectionCount } from '../http/connections.ts'
 import type { Host } from '../http/host.ts'
 import { VERSION } from '../root.ts'
+import { byName, type Metric, type Reading } from './metric.ts'
 import type { Vitals } from './vitals.ts'
 
 const CONNECTION_STATES = ['connecting', 'warming', 'ready', 'retired'] as const
 const LISTENER_STATES = ['empty', 'starting', 'listening', 'refusing', 'killed'] as const
 
-/** What a process has counted for some values of the labels. */
-type Reading = readonly [labels: readonly string[], value: number | Histogram]
-
-export interface Metric<Source> {
-  readonly name: string
-  readonly help: string
-  readonly type: MetricType
-  readonly labels: readonly string[]
-  /** Upper bounds of a histogram. */
-  readonly bounds?: readonly number[]
-  /** True when it says nothing of several processes together: the label `listener` then says whose it is. */
-  readonly perProcess?: true
-  /** May read the same labels several times: what was counted is added up. */
-  readonly read: (source: Source) => Iterable<Reading>
-}
+/** There from the start, so that the first restart is seen as an increase: how listeners end most often. */
+const NO_RESTARTS = { SIGKILL: 0, SIGABRT: 0, SIGSEGV: 0, 'exit code 1': 0 }
 
 /** What a listener reads its metrics from. */
 export interface ListenerSource {
@@ -43,6 +30,8 @@ export interface ListenerSource {
 /** What the process that the user started reads its metrics from. */
 export interface ServiceSource {
   readonly memoryBytes: number
+  /** Whether clients should be sent here. */
+  readonly ready: boolean
   /** The states of the listeners. */
   readonly states: readonly string[]
   /** Listeners that were replaced, by how they ended. */
@@ -234,10 +223,9 @@ export const LISTENER_METRICS: readonly Metric<ListenerSource>[] = [
     name: 'taskapi_event_loop_delay_seconds',
     help: 'How much later than asked for timers ran in the last 15 to 30 seconds: median, 99th percentile and the longest',
     type: 'gauge',
-    labels: ['listener', 'quantile'],
+    labels: ['listener', 'statistic'],
     perProcess: true,
-    read: ({ vitals: { delay } }) =>
-      byName({ '0.5': delay.median, '0.99': delay.p99, max: delay.max }),
+    read: ({ vitals: { delay } }) => byName({ p50: delay.median, p99: delay.p99, max: delay.max }),
   },
   {
     name: 'taskapi_event_loop_utilization',
@@ -291,6 +279,13 @@ export const LISTENER_METRICS: readonly Metric<ListenerSource>[] = [
 
 export const SERVICE_METRICS: readonly Metric<ServiceSource>[] = [
   {
+    name: 'taskapi_ready',
+    help: '1 where clients should be sent here, as /readyz says',
+    type: 'gauge',
+    labels: [],
+    read: ({ ready }) => [[[], Number(ready)]],
+  },
+  {
     name: 'taskapi_listeners',
     help: 'Listener processes by state; clients are served by those that are listening',
     type: 'gauge',
@@ -303,7 +298,7 @@ export const SERVICE_METRICS: readonly Metric<ServiceSource>[] = [
     help: 'Listeners that ended and were replaced, by how they ended',
     type: 'counter',
     labels: ['reason'],
-    read: ({ replaced }) => [...replaced].map(([reason, count]) => [[reason], count]),
+    read: ({ replaced }) => byName({ ...NO_RESTARTS, ...Object.fromEntries(replaced) }),
   },
   {
     name: 'taskapi_listener_scrape_stale',
@@ -330,27 +325,6 @@ export const SERVICE_METRICS: readonly Metric<ServiceSource>[] = [
 
 /** Every metric, in the order of the endpoint and of the documents. */
 export const METRICS: readonly Metric<never>[] = [...LISTENER_METRICS, ...SERVICE_METRICS]
-
-/** Reads all metrics of a table. */
-export function readFamilies<Source>(table: readonly Metric<Source>[], source: Source): Family[] {
-  return table.map(({ name, type, perProcess = false, read }) => ({
-    name,
-    type,
-    perProcess,
-    series: Array.from(
-      read(source),
-      ([labels, value]): Series => ({ labels, values: valuesOf(value) }),
-    ),
-  }))
-}
-
-function valuesOf(value: number | Histogram): number[] {
-  return typeof value === 'number' ? [value] : [...value.counts, value.sum]
-}
-
-function byName(values: Readonly<Record<string, number>>): Reading[] {
-  return Object.entries(values).map(([name, value]) => [[name], value])
-}
 
 function byOperation(
   { context }: ListenerSource,

@@ -15,6 +15,8 @@ import { setLevels } from './log-level.ts'
 import { readBounds, toMegabytes } from './memory.ts'
 import type { Running } from './running.ts'
 
+type Question = Extract<SupervisorMessage, { type: 'count' | 'inspect' }>
+
 /** From sysexits.h: the configuration is not usable. */
 const EX_CONFIG = 78
 /** npm passes a terminal's Ctrl-C on to a process that already has it: within this time, a second signal is an echo. */
@@ -89,7 +91,8 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
           setLevels(log, message?.levels ?? '')
           break
         case 'count':
-          if (message) reportCounts(message.round, listener)
+        case 'inspect':
+          if (message) void answer(message, listener)
           break
         case 'others':
           listener?.reportOthers(message?.ready === true)
@@ -185,6 +188,21 @@ async function run(
   if (abort.signal.aborted) await drain(running)
 }
 
+/** Reports what an operator has asked for. Never rejects. */
+async function answer(question: Question, listener: Listener | undefined): Promise<void> {
+  if (question.type === 'count') {
+    report({ type: 'counted', round: question.round, families: listener?.count() ?? [] })
+    return
+  }
+  try {
+    const { inspect } = await import('./inspection.ts')
+    await inspect(question.inspection)
+    report({ type: 'inspected' })
+  } catch (error) {
+    report({ type: 'inspected', reason: messageOf(error) })
+  }
+}
+
 /** To the log, and in words to standard error. A stack is for those who can change the code. */
 function reportFailure(log: Logger, err: unknown): void {
   const isExpected = err instanceof SetupError
@@ -202,11 +220,6 @@ function once(action: () => void): () => void {
     if (!done) action()
     done = true
   }
-}
-
-/** Nothing before it listens. */
-function reportCounts(round: number, listener: Listener | undefined): void {
-  if (listener) report({ type: 'counted', round, families: listener.count() })
 }
 
 function report(message: ListenerMessage): void {

@@ -1,9 +1,14 @@
 // Runs in the process that the user started. Brings the whole service up, step by step, and down again in reverse.
 import { mergeParts } from '../../stats/families.ts'
-import { type DatabaseState, LISTENER_ROLE, SILENCE_MS_MAX } from '../../workers/messages.ts'
+import {
+  type DatabaseState,
+  type Inspection,
+  LISTENER_ROLE,
+  SILENCE_MS_MAX,
+} from '../../workers/messages.ts'
 import { type Config, childEnvironment } from '../config/config.ts'
 import type { Log, Logger } from '../observe/log.ts'
-import type { Observed } from './admin.ts'
+import type { Observed } from './admin-pages.ts'
 import { compactHeap } from './heap.ts'
 import { setLevels } from './log-level.ts'
 import {
@@ -69,7 +74,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
 
 /** Nothing when there is to be none. */
 async function openAdminPort(
-  { ADMIN_HOST: host, ADMIN_PORT: port }: Config,
+  { ADMIN_HOST: host, ADMIN_PORT: port, ADMIN_DEBUG: debug }: Config,
   listeners: Listeners,
   log: Log,
 ): Promise<Running[]> {
@@ -82,8 +87,8 @@ async function openAdminPort(
     log.loggers.process.warn({ levels }, 'Log levels were changed')
     return undefined
   }
-  const options = { log: log.loggers.process, setLevels: changeLevels }
-  return [await openAdmin({ host, port }, listeners, options)]
+  const options = { host, port, debug, log: log.loggers.process, setLevels: changeLevels }
+  return [await openAdmin(listeners, options)]
 }
 
 /**
@@ -114,11 +119,27 @@ async function startListeners(
   const { loggers, dropped: linesDropped } = options.log
   const listener = await startListener(config, loggers, { migrated: false, linesDropped })
   const readCounts = () => {
-    const families = mergeParts([{ process: '1', families: listener.count() }])
-    return Promise.resolve({ families, stale: new Map<string, boolean>() })
+    const parts = [{ process: '1', families: listener.count() }]
+    return Promise.resolve({
+      families: mergeParts(parts),
+      parts,
+      stale: new Map<string, boolean>(),
+    })
   }
-  const setLogLevels = () => undefined
-  return { ...listener, readCounts, setLogLevels, states: ['listening'], replaced: new Map() }
+  return {
+    ...listener,
+    readCounts,
+    setLogLevels: () => undefined,
+    inspect: inspectHere,
+    states: ['listening'],
+    replaced: new Map(),
+  }
+}
+
+async function inspectHere(listener: number, inspection: Inspection): Promise<void> {
+  if (listener !== 1) throw new Error('There is no such listener')
+  const { inspect } = await import('./inspection.ts')
+  return inspect(inspection)
 }
 
 async function superviseListeners(

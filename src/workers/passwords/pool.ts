@@ -44,6 +44,13 @@ export interface Call {
   readonly deadlineMs: number
   /** True once nobody waits. */
   readonly ended: boolean
+  /** What its times are noted in, when the request is traced. */
+  readonly recording?: Recorder | undefined
+}
+
+/** Notes parts of a request that is traced, by `performance.now()`. */
+interface Recorder {
+  add(name: string, startMs: number, endMs: number, failure?: string): void
 }
 
 export interface PasswordPoolOptions {
@@ -76,10 +83,12 @@ class Counts {
   averageMs = 0
 
   /** Passes the result on, and takes note of how long it took. */
-  async measure<Result>(work: Promise<Result>): Promise<Result> {
+  async measure<Result>(work: Promise<Result>, { call, arrivedAtMs }: Waiting): Promise<Result> {
     const startedAtMs = performance.now()
     const result = await work
     const tookMs = performance.now() - startedAtMs
+    call.recording?.add('password wait', arrivedAtMs, startedAtMs)
+    call.recording?.add('password hash', startedAtMs, startedAtMs + tookMs)
     this.durations.add(tookMs / 1000)
     this.averageMs += (this.averageMs === 0 ? 1 : AVERAGE_WEIGHT) * (tookMs - this.averageMs)
     return result
@@ -148,14 +157,14 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   }
 
   /** Never rejects. */
-  async function runOnThread({ task, arrivedAtMs, resolve, reject }: Waiting): Promise<void> {
-    counts.waits.add((performance.now() - arrivedAtMs) / 1000)
+  async function runOnThread(next: Waiting): Promise<void> {
+    counts.waits.add((performance.now() - next.arrivedAtMs) / 1000)
     try {
       threads ??= openThreads(options)
       const pool = await threads
-      resolve(await counts.measure(pool.run(task)))
+      next.resolve(await counts.measure(pool.run(next.task), next))
     } catch (error) {
-      reject(error)
+      next.reject(error)
     } finally {
       counts.running -= 1
       startWaiting()

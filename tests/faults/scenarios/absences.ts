@@ -127,7 +127,7 @@ interface Path {
 
 async function openPath({ server }: Stage, way: Way): Promise<Path> {
   const fault = await openProxy(server.url)
-  if (way === 'directly') return { url: fault.url, entry: fault, fault, close: fault.close }
+  if (way === 'directly') return { url: fault.url, entry: fault, fault, close: () => fault.close() }
   const balancer = await startDatabaseBalancer(fault.url)
   const entry = await openProxy(balancer.url)
   const close = async () => {
