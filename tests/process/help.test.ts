@@ -51,7 +51,7 @@ test('"settings" explains every setting', async () => {
   expect(code).toBe(0)
   const names = (await readFile('.env.example', 'utf8')).match(/^#[A-Z_]+(?==)/gm) ?? []
   for (const name of names) expect(out).toMatch(new RegExp(`^ {2}${name.slice(1)} `, 'm'))
-  expect(out).toContain('Accepted: one of trace, debug')
+  expect(out).toContain('Accepted: an integer from 1 to 64')
 })
 
 test.each([

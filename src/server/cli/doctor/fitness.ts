@@ -24,6 +24,8 @@ const MAJOR_MAX = 18
 /** Clocks that are synchronised differ by less. */
 const SKEW_MS_MAX = 2000
 const SECOND_CONNECTION_MS_MAX = 2000
+/** The codes with which the check of sessions says that they are shared. */
+const SHARED: ReadonlySet<unknown> = new Set(['SESSIONS_SHARED', 'UNUSABLE_DATABASE'])
 
 interface Subject {
   readonly address: Address
@@ -95,7 +97,7 @@ async function findPooler({
     return 'session'
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code !== 'UNUSABLE_DATABASE') throw error
+    if (!SHARED.has(code)) throw error
     return 'transaction'
   }
 }
