@@ -351,10 +351,11 @@ test.skipIf(!isRoot)(
   async () => {
     const outpost = await openOutpost()
     await chmod(folder, 0o755)
-    await copyFile(
-      new URL('../../src/db/local/private-files.ts', import.meta.url),
-      join(outpost.folder, 'private-files.ts'),
-    )
+    await mkdir(join(outpost.folder, 'local'))
+    for (const file of ['local/private-files.ts', 'setup-error.ts']) {
+      const source = new URL(`../../src/db/${file}`, import.meta.url)
+      await copyFile(source, join(outpost.folder, file))
+    }
     const own = { uid: NOBODY.uid, mode: 0o700 }
     for (const [name, { uid, mode }] of Object.entries({
       own,
@@ -375,7 +376,7 @@ test.skipIf(!isRoot)(
     }
     const results = await outpost.runAs(
       NOBODY.uid,
-      `import { openOwnFolder, readPrivate } from './private-files.ts'
+      `import { openOwnFolder, readPrivate } from './local/private-files.ts'
      import { writeFileSync } from 'node:fs'
      const folder = ${JSON.stringify(folder)}
      const open = (name) => openOwnFolder(folder + '/' + name).catch((error) => error.message)
