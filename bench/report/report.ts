@@ -35,7 +35,8 @@ export const NOTES = [
   'A ^ after requests/s means that the load generator had used up its own CPU: the server could have done more, and its CPU per request is the figure to compare.',
   'Figures are medians over the rounds, with the smallest and the largest in brackets. Every run is a fresh process on a fresh copy of the database; the order of the servers rotates.',
   'The row pgbench is not a server: it sends the same single statements to PostgreSQL over its unix socket, from as many connections.',
-  'In the json scenarios requests pass the three layers of the article (trace, compression, CORS) in axum and the whole request path (request id, CORS, limits, deadlines) in taskapi; the other five servers answer without such layers.',
+  'In the json scenarios requests pass the three layers of the article (trace, compression, CORS) in axum and the whole request path (request id, CORS, limits, deadlines) in taskapi. ntex, ceiling, fasthttp and elysia have request ids, CORS and limits there, too; the other servers answer without such layers.',
+  'The row ceiling is our batching in Rust, on the server of the row ntex: what these batches could give without JavaScript, and without our turns of accounts, retries and replacement of connections.',
 ]
 
 /** The whole report. */

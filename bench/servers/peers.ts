@@ -31,8 +31,6 @@ export function listPeers(): ServerKind[] {
           JWT_SECRET,
           NODE_ENV: 'production',
           ...peer.env,
-          // Repeats how a peer's pool was tuned: see bench/README.md.
-          ...(process.env.POOL_SIZE ? { POOL_SIZE: process.env.POOL_SIZE } : {}),
           ...(databaseUrl ? { DATABASE_URL: databaseUrl } : {}),
         }),
       }

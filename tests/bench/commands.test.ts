@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
-const COMMANDS = ['run', 'compare', 'profile', 'growth', 'build-peers']
+const COMMANDS = ['run', 'compare', 'tune', 'profile', 'growth', 'build-peers']
 
 interface Ending {
   code: number
@@ -24,6 +24,9 @@ test.each([
   ['compare', 'HEAD no-such-ref', 'Git knows no such commit'],
   ['run', '--servers taskapi,nobody', '"nobody"'],
   ['run', '--target http://localhost:1 --servers taskapi', '--servers'],
+  ['tune', 'nobody POOL_SIZE=4', 'nobody'],
+  ['tune', 'axum POOL_SIZE', 'NAME=VALUE'],
+  ['tune', 'axum POOL_SIZE=4 GOGC=100', 'axum has no setting GOGC'],
   ['profile', '--output package.json', '--output'],
   ['growth', '--tasks 5', '--tasks'],
   ['build-peers', '--servers nobody', '"nobody"'],

@@ -27,7 +27,8 @@ const INSERT_USER = {
 
 const FIND_CREDENTIALS = {
   name: 'find_credentials',
-  text: 'select id, email, created_at, password_hash from users where lower(email) = lower($1)',
+  text: `select id, email, created_at, password_hash from users
+    where lower(email collate "C") = lower($1 collate "C")`,
 }
 
 export function authRouter(pool, tokens) {

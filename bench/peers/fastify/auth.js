@@ -66,7 +66,8 @@ export async function authRoutes(app) {
   app.post('/auth/login', { schema: loginSchema }, async (request, reply) => {
     const { email, password } = request.body
     const [user] = await sql`
-      select id, email, created_at, password_hash from users where lower(email) = lower(${email})`
+      select id, email, created_at, password_hash from users
+      where lower(email collate "C") = lower(${email} collate "C")`
     // An unknown address costs the same verification as a wrong password.
     const matches = await verify(user?.password_hash ?? decoy, password)
     if (user && matches) return openSession(user)

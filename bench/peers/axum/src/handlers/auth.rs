@@ -39,7 +39,8 @@ pub async fn login(
     ValidJson(request): ValidJson<LoginRequest>,
 ) -> AppResult<Json<Session>> {
     let found = sqlx::query_as::<_, Credentials>(
-        "SELECT id, email, created_at, password_hash FROM users WHERE lower(email) = lower($1)",
+        "SELECT id, email, created_at, password_hash FROM users
+         WHERE lower(email COLLATE \"C\") = lower($1 COLLATE \"C\")",
     )
     .bind(request.email)
     .fetch_optional(&state.db)
