@@ -110,9 +110,11 @@ export const chunks: readonly Case[] = [
   },
   {
     name: 'a size behind a space',
-    why: 'RFC 9112, 7.1',
+    // uWebSockets.js drops the space when nothing has come behind it yet.
+    why: 'RFC 9112, 7.1; the parser takes it where a packet ends behind the space',
     bytes: chunked(` 12\r\n${TASK}\r\n0\r\n\r\n`),
-    ...REFUSED,
+    expect: [201, 400, 'none'],
+    closes: true,
   },
   {
     name: 'a size before a space',
