@@ -49,6 +49,13 @@ const STAND_INS = {
  */
 const KEPT_NAMES = { keepNames: { function: true, class: true } }
 
+/**
+ * How a file offers a value to the other files, for the sake of values that change later. None does here, and a call for each
+ * use, also in the loops over rows, was a tenth of the CPU of a list (45.6 to 42.0 us), and 0.6 MB of idle memory.
+ */
+const GETTER =
+  /Object\.defineProperty\(exports,"([\w$]+)",\{enumerable:!0,get:function\(\)\{return ([^{}]+)\}\}\)/g
+
 const bundle = await rolldown({
   input: {
     main: `${ROOT}src/server/main.ts`,
@@ -75,6 +82,14 @@ const bundle = await rolldown({
       generateBundle: (_options, files) => {
         for (const file of Object.values(files)) {
           if (file.type === 'chunk') file.code = file.code.replaceAll(/[^\0-\xff]/g, escapeUnit)
+        }
+      },
+    },
+    {
+      name: 'values in place of getters',
+      generateBundle: (_options, files) => {
+        for (const file of Object.values(files)) {
+          if (file.type === 'chunk') file.code = file.code.replaceAll(GETTER, 'exports.$1=$2')
         }
       },
     },

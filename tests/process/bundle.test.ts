@@ -30,6 +30,15 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
+test('no value that one file of the bundle takes from another goes through a getter', () => {
+  const files = readdirSync(join(BUNDLE, '..'))
+  expect(files.length).toBeGreaterThan(1)
+  const slow = files.filter((file) =>
+    /defineProperty\(exports,"(?!__esModule)/.test(readFileSync(join(BUNDLE, '..', file), 'utf8')),
+  )
+  expect(slow).toEqual([])
+})
+
 test.each(['1', '2'])('the bundle serves the API with %s listeners', async (LISTENERS) => {
   const service = await startService(database.url, { LISTENERS }, BUNDLE)
   const client = createClient(service.url)
@@ -127,7 +136,7 @@ test('a stack that the bundle logs names the functions of the sources', async ()
   expect(err).toMatchObject({
     message: expect.stringContaining('a fault'),
     stack: expect.stringMatching(
-      / at (async )?(Object\.)?takePlace \(.* at async startService \(/s,
+      / at (async )?(Object\.)?takePlace (\[as \w+\] )?\(.* at async startService \(/s,
     ),
   })
   expect((await running.exited).code).toBe(1)
