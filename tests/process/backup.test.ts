@@ -269,6 +269,17 @@ test(
 )
 
 test(
+  'a folder that does not exist is named',
+  async () => {
+    const output = join(folder, 'no-such-folder', 'tasks.gz')
+    const { code, stderr } = await runCommand(source.url, ['backup', '--output', output])
+    expect(code).toBe(1)
+    expect(stderr).toContain(`the folder "${join(folder, 'no-such-folder')}" does not exist`)
+  },
+  TIMEOUT_MS,
+)
+
+test(
   'a backup whose session ends on the way fails',
   async () => {
     await addRows(source, 20_000, 1)

@@ -46,6 +46,16 @@ describe('--help', () => {
   })
 })
 
+test.each([['settings'], ['openapi'], ['--help']])(
+  '"%s" ends without a word when its reader has enough',
+  async (word) => {
+    const command = await runMain({}, [word])
+    command.child.stdout?.destroy()
+    expect(await command.exited).toEqual({ code: 0, signal: null })
+    expect(command.stderr()).toBe('')
+  },
+)
+
 test('"settings" explains every setting', async () => {
   const { code, out } = await run('settings')
   expect(code).toBe(0)

@@ -37,7 +37,10 @@ export interface Trailer {
 export function parseHeader(line: Buffer): Header {
   const value = parseJson(line)
   if (!isRecord(value) || value.format !== FORMAT) {
-    throw damaged(1, 'is not the header of a backup of taskapi')
+    throw damaged(
+      1,
+      'is not the header of a backup of taskapi; npm without -s writes lines before it',
+    )
   }
   const { format_version: version } = value
   if (typeof version === 'number' && version > FORMAT_VERSION) {

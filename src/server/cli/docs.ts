@@ -46,10 +46,11 @@ function fillPlace(page: string, [name, text]: [string, string]): string {
   return page.replace(place, (_, opening, closing) => `${opening}\n${text}\n\n${closing}`)
 }
 
+/** With `exec` a signal for the shell that npm starts reaches the service. */
 function fillStartScript(manifest: string): string {
   const place = /(?<="start": ")[^"]*(?=")/
   if (!place.test(manifest)) throw new Error('package.json has lost its script "start"')
-  return manifest.replace(place, `${NODE} src/server/main.ts`)
+  return manifest.replace(place, `exec ${NODE} src/server/main.ts`)
 }
 
 /** The metrics as a Markdown table. */

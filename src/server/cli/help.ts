@@ -14,7 +14,7 @@ export function renderEnd(examples: Examples): string {
     renderExamples(examples),
     'Settings, from the environment or a .env file ("taskapi settings" explains them):',
     renderNames(),
-    '"taskapi" stands for "npm start --", or for "node dist/server/main.cjs".',
+    '"taskapi" stands for "npm start -s --", or for "node dist/server/main.cjs".',
   ].join('\n\n')
 }
 

@@ -18,7 +18,10 @@ export async function writePrivately(
 ): Promise<void> {
   await requireReplaceable(path)
   const draft = `${path}.${randomBytes(NAME_BYTES).toString('hex')}.draft`
-  const file = await open(draft, 'wx', OWNER_ONLY)
+  const file = await open(draft, 'wx', OWNER_ONLY).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    throw new Error(`the folder "${dirname(path)}" does not exist; make it, or name another file`)
+  })
   try {
     // Its end flushes the file to the disk, and closes it.
     await fill(file.createWriteStream({ flush: true }))

@@ -96,7 +96,7 @@ export const SETTINGS = {
   ADMIN_PORT: {
     kind: integer(0, 65_535),
     description:
-      'Port of `/metrics`, `/livez` and `/readyz` for operators; 0 picks a free one; by default there is none',
+      'Port of `/metrics`, `/livez`, `/readyz` and `/log-level` for operators; 0 picks a free one; by default there is none',
   },
   ADMIN_HOST: {
     kind: hostName,

@@ -131,6 +131,10 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
 
 /** A command; the process ends with it, unless it has started the service. */
 export async function runCommand(command: () => Promise<void>): Promise<void> {
+  // `head` and the like close the pipe when they have enough; what is left to do still gets done.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
   try {
     await command()
   } catch (error) {

@@ -16,6 +16,7 @@ import {
 import { openTextSession, type TextSession } from '../../../db/wire/text-session.ts'
 import type { Config } from '../../config/config.ts'
 import { MIGRATIONS_FOLDER } from '../../root.ts'
+import { countOf } from '../count.ts'
 import { type Found, fail, ok, warn } from './check.ts'
 
 /** The oldest and the newest PostgreSQL that are tested. */
@@ -158,7 +159,7 @@ async function checkClock({ session }: Subject): Promise<Found> {
 async function checkConnections({ config, session }: Subject): Promise<Found> {
   const { LISTENERS, DB_CONNECTIONS } = config
   const needed = LISTENERS * DB_CONNECTIONS
-  const needs = `${needed} needed (${LISTENERS} listeners x ${DB_CONNECTIONS})`
+  const needs = `${needed} needed (${countOf(LISTENERS, 'listeners')} x ${DB_CONNECTIONS})`
   if (await isPooled(session)) return ok(`${needs}; the pooler decides how many there are`)
   const { max, limit, others } = await readConnections(session)
   const found = `${needs}, ${max} allowed by ${limit}, ${others} used by others`
