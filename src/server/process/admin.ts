@@ -127,13 +127,13 @@ function refuseMethod(methods: Methods): Answer {
   return { ...refusal, headers: { ...headers, allow, connection: 'close' } }
 }
 
-/** What is too long is cut off. */
-async function readText(request: IncomingMessage): Promise<string> {
+/** Nothing when it is too long. */
+async function readText(request: IncomingMessage): Promise<string | undefined> {
   let text = ''
   for await (const piece of request.setEncoding('utf8')) {
-    if (text.length < BODY_LENGTH_MAX) text += String(piece)
+    if (text.length <= BODY_LENGTH_MAX) text += String(piece)
   }
-  return text.slice(0, BODY_LENGTH_MAX)
+  return text.length <= BODY_LENGTH_MAX ? text : undefined
 }
 
 async function send(
