@@ -293,6 +293,9 @@ describe('the port', () => {
       fix: 'set ADMIN_PORT to a free port',
     })
     other.close()
+    const elsewhere = { ADMIN_PORT: '0', ADMIN_HOST: '192.0.2.1' }
+    const { of } = await examine({ DATABASE_URL: database.url, ...elsewhere })
+    expect(of('admin port')?.fix).toMatch(/^set ADMIN_HOST to one that it has/)
     expect((await examine({ DATABASE_URL: database.url })).of('admin port')).toBeUndefined()
   })
 

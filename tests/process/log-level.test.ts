@@ -75,6 +75,7 @@ test('that is misspelt is refused with what is accepted, and nothing changes', a
     /^Expected a level \(trace, .*silent\).*process.*"database" is not a module$/,
   )
   expect((await setLevels('x'.repeat(100_000))).status).toBe(400)
+  expect((await setLevels(`info${' '.repeat(1000)},db=debug`)).status).toBe(400)
   const refused = await fetch(`${admin}/log-level`)
   expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'PUT'])
   await service.stop()

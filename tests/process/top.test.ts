@@ -88,6 +88,8 @@ test('a node that does not answer, or is none, is an error in one line', async (
   const nowhere = await top({ ADMIN_PORT: '1' })
   expect(nowhere).toMatchObject({ code: 1, stdout: '' })
   expect(nowhere.stderr).toBe('127.0.0.1:1 did not answer: connect ECONNREFUSED 127.0.0.1:1\n')
+  const elsewhere = await top({ ADMIN_PORT: '1', ADMIN_HOST: '127.0.0.2' })
+  expect(elsewhere.stderr).toContain('127.0.0.2:1 did not answer: ')
   const other = await top({}, '--url', service.url)
   expect(other.code).toBe(1)
   expect(other.stderr).toMatch(
@@ -99,6 +101,8 @@ test('without an admin port it says how to have one', async () => {
   const { code, stderr } = await top({}, '--once')
   expect(code).toBe(1)
   expect(stderr).toMatch(/^ADMIN_PORT is not set: /)
+  const free = await top({ ADMIN_PORT: '0' })
+  expect(free.stderr).toMatch(/^ADMIN_PORT is 0, any free one: /)
   const wrong = await top({}, '--url', 'example')
   expect(wrong.stderr).toBe('--url is "example", expected a URL such as http://127.0.0.1:9101\n')
 })

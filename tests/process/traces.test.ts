@@ -146,6 +146,13 @@ describe('a service whose clients decide on sampling', () => {
     expect(span?.attributes['http.route']).toBeUndefined()
   })
 
+  test('nothing of a client is as long as it pleases', async () => {
+    const trace = newTrace(true)
+    await client.get(`/${'x'.repeat(5000)}`, { headers: trace.headers })
+    const [span] = await spansOf(trace)
+    expect(span?.attributes['url.path']).toBe(`/${'x'.repeat(255)}`)
+  })
+
   test('a shared statement has a span that links all its traced calls, and no others', async () => {
     const { token } = account
     const traces = Array.from({ length: 12 }, (_, at) => newTrace(at % 2 === 0))

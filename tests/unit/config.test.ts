@@ -303,6 +303,26 @@ describe('a secret in a file', () => {
   })
 })
 
+test.each([
+  'http://:hunter2@collector.example:4318',
+  'http://ada:hunter2@collector.example:4318',
+  'http:ada:hunter2@collector.example',
+  'https://collector.example/?key=hunter2',
+  'https://collector.example/?',
+])('the URL of a collector holds no secret, and one that might is not shown: %s', (url) => {
+  const found = problems({ OTEL_EXPORTER_OTLP_ENDPOINT: url })
+  expect(found).toMatchObject([{ name: 'OTEL_EXPORTER_OTLP_ENDPOINT' }])
+  expect(JSON.stringify(found)).not.toContain('hunter2')
+})
+
+test.each(['key=a%0Ab', 'key=%00', 'key=%E2%82%AC'])(
+  'a header for the collector that Node would not send is refused: %s',
+  (headers) => {
+    const found = problems({ OTEL_EXPORTER_OTLP_HEADERS: headers })
+    expect(found).toMatchObject([{ name: 'OTEL_EXPORTER_OTLP_HEADERS' }])
+  },
+)
+
 test('PORT is used only where SERVER_PORT is set nowhere, and errors name it', () => {
   expect(parseConfig({ PORT: '9000' }).SERVER_PORT).toBe(9000)
   expect(parseConfig({}, 'PORT=9000').SERVER_PORT).toBe(9000)

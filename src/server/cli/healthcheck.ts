@@ -7,7 +7,7 @@ import { isSocketPath } from '../config/kinds.ts'
 const TIMEOUT_MS = 2000
 const BODY_LENGTH_MAX = 4096
 /** Where a service that listens on all addresses is asked. */
-const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+export const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
 /** What a service has answered. */
 export interface Answer {

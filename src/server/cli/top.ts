@@ -3,6 +3,7 @@ import { get } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from '../config/config.ts'
+import { LOOPBACK } from './healthcheck.ts'
 import { compareReadings, type Figures } from './top-figures.ts'
 import { parseExposition, type Reading } from './top-reading.ts'
 import { renderScreen } from './top-screen.ts'
@@ -66,13 +67,15 @@ export async function showTop({ url, once, json }: TopOptions): Promise<void> {
 }
 
 function adminUrl(): URL {
-  const { ADMIN_PORT: port } = readConfig('command')
-  if (port === undefined) {
+  const { ADMIN_HOST: host, ADMIN_PORT: port } = readConfig('command')
+  if (!port) {
+    const problem = port === 0 ? 'ADMIN_PORT is 0, any free one' : 'ADMIN_PORT is not set'
     throw new Error(
-      'ADMIN_PORT is not set: start the service with it, or say where another one has it: --url http://127.0.0.1:9101',
+      `${problem}: start the service with it, or say where another one has it: --url http://127.0.0.1:9101`,
     )
   }
-  return new URL(`http://127.0.0.1:${port}`)
+  const address = LOOPBACK[host] ?? host
+  return new URL(`http://${address.includes(':') ? `[${address}]` : address}:${port}`)
 }
 
 function parseUrl(value: string): URL {

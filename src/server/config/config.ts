@@ -172,7 +172,8 @@ function describeProblem({ name, value, expected, source }: ConfigProblem): stri
 
 function problem(name: SettingName, { text, variable, label, file }: Found): ConfigProblem {
   const { kind }: Setting<unknown> = SETTINGS[name]
-  const value = kind.secret ? `a value of ${Buffer.byteLength(text)} bytes` : JSON.stringify(text)
+  const isHidden = kind.secret === true || kind.hides?.(text) === true
+  const value = isHidden ? `a value of ${Buffer.byteLength(text)} bytes` : JSON.stringify(text)
   const reason = kind.explain?.(text)
   const expected = reason ? `${kind.expected}; ${reason}` : kind.expected
   // The text is wrong, not the variable that names its file.

@@ -11,6 +11,8 @@ export interface Kind<Value> {
   readonly expected: string
   /** True when the text must never be shown. */
   readonly secret?: true
+  /** Whether a text that is not accepted may hold a secret, where others of the kind may be shown. */
+  readonly hides?: (text: string) => boolean
   /** What the text means, or `undefined` when it is not accepted. */
   readonly parse: (text: string) => Parsed<Value> | undefined
   /** What is wrong with a text that is not accepted, where that says more than `expected`. Quotes no secret. */
@@ -33,6 +35,8 @@ export interface DatabaseUrl {
 
 /** A token (RFC 9110, 5.6.2). */
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+/** Characters that Node sends in the value of a header. */
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 /** The kernel has room for no more in the address of a unix socket. */
 const SOCKET_PATH_BYTES_MAX = 107
 const HOST_NAME = /^[\w-]+(?:\.[\w-]+)*\.?$/
@@ -180,16 +184,22 @@ function readRange(text: string): AddressRange | undefined {
   return network.range() === 'ipv4Mapped' ? undefined : [network, Number(bits ?? most)]
 }
 
+/** What of a URL may be a secret: the user and the password before the host, a key in the query. */
+const SECRET_OF_URL = /[@?#]/
+
 /** Where a collector is; what is sent to it has paths of its own below that. */
 export const httpUrl: Kind<string> = {
   expected: 'a URL such as http://127.0.0.1:4318',
+  hides: (text) => SECRET_OF_URL.test(text),
   parse: (text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined
-    const fits = url && ['http:', 'https:'].includes(url.protocol) && url.username === ''
-    return fits && url.search === '' && url.hash === ''
-      ? { value: text.replace(/\/+$/, '') }
-      : undefined
+    const fits = url && ['http:', 'https:'].includes(url.protocol) && !SECRET_OF_URL.test(text)
+    return fits ? { value: text.trim().replace(/\/+$/, '') } : undefined
   },
+  explain: (text) =>
+    SECRET_OF_URL.test(text)
+      ? 'without user, password, query and fragment; a key goes into OTEL_EXPORTER_OTLP_HEADERS'
+      : undefined,
 }
 
 /** A part of a whole. */
@@ -216,9 +226,11 @@ export const secretHeaders: Kind<Secret> = {
   expected: namedValues.expected,
   secret: true,
   parse: (text) => {
-    const names = Object.keys(namedValues.parse(text)?.value ?? {})
-    const fits = names.length > 0 && names.every((name) => HEADER_NAME.test(name))
-    return fits ? { value: new Secret(text) } : undefined
+    const entries = Object.entries(namedValues.parse(text)?.value ?? {})
+    const fits = entries.every(
+      ([name, value]) => HEADER_NAME.test(name) && HEADER_VALUE.test(value),
+    )
+    return fits && entries.length > 0 ? { value: new Secret(text) } : undefined
   },
 }
 

@@ -2,6 +2,7 @@
 import type { TraceContext } from '../observe/trace-context.ts'
 import type { Host } from './host.ts'
 import type { Problem } from './problem.ts'
+import { nameMethod } from './tally.ts'
 
 /** A request, as the log names it. */
 export interface Named {
@@ -59,7 +60,7 @@ export function logUnread(request: Named, why: 'deadline' | 'limit'): void {
 
 function fieldsOf({ requestId, trace, caller, head, pattern }: Named) {
   const ids = { request_id: requestId, trace_id: trace?.traceId, user_id: caller }
-  return { ...ids, method: head.method, route: pattern }
+  return { ...ids, method: nameMethod(head.method), route: pattern }
 }
 
 function roundMs(milliseconds: number): number {

@@ -7,6 +7,11 @@ const OTHER_METHOD = 'other'
 /** In place of a status. */
 const ABORTED = 0
 
+/** As metrics and log lines name a method. */
+export function nameMethod(method: string): string {
+  return METHODS.includes(method) ? method : OTHER_METHOD
+}
+
 /** Requests of one method with one outcome. */
 interface Outcome {
   readonly method: string
@@ -46,7 +51,7 @@ export class RouteTally {
   }
 
   #count(method: string, status: number): void {
-    const name = METHODS.includes(method) ? method : OTHER_METHOD
+    const name = nameMethod(method)
     for (const outcome of this.#outcomes) {
       if (outcome.status === status && outcome.method === name) {
         outcome.count += 1

@@ -6,6 +6,9 @@ import type { HttpRequest } from './uws.ts'
 /** The pattern of what no route has. */
 const UNMATCHED = '/*'
 
+/** Spans wait, about a kilobyte each: no path of a route is longer. */
+const PATH_LENGTH_MAX = 256
+
 /** A request that may be traced. */
 interface Traced {
   readonly host: Host
@@ -24,7 +27,7 @@ export function beginTrace(
 ): Recording | undefined {
   const recording = traces?.begin(traceparent, tracestate)
   // uWebSockets.js keeps it only until the handler's call returns.
-  if (recording) recording.path = request.getUrl()
+  if (recording) recording.path = shorten(request.getUrl())
   return recording
 }
 
@@ -36,4 +39,10 @@ export function endTrace(traced: Traced, status: number | undefined): void {
   const endMs = performance.now()
   const ended = { method: head.method, route, requestId, status, startMs, endMs }
   host.options.traces?.end(recording, ended)
+}
+
+/** A copy: a part of a text keeps all of it in memory. */
+function shorten(text: string): string {
+  if (text.length <= PATH_LENGTH_MAX) return text
+  return Buffer.from(text.slice(0, PATH_LENGTH_MAX), 'latin1').toString('latin1')
 }

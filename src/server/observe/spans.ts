@@ -34,6 +34,8 @@ export interface Ended {
 
 /** Other methods have no bound, so names must not contain them. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE']
+/** Longer words, up to the length of a head, are left out: spans wait in memory. */
+const METHOD_LENGTH_MAX = 32
 /** A code of PostgreSQL. */
 const SQLSTATE = /^[\dA-Z]{5}$/
 
@@ -83,7 +85,11 @@ function requestAttributes(ended: Ended, path: string, isFault: boolean): Attrib
 
 function methodAttributes(method: string): { method: string; attributes: Attributes } {
   if (METHODS.includes(method)) return { method, attributes: { 'http.request.method': method } }
-  const attributes = { 'http.request.method': '_OTHER', 'http.request.method_original': method }
+  const original = method.length <= METHOD_LENGTH_MAX
+  const attributes = {
+    'http.request.method': '_OTHER',
+    ...(original ? { 'http.request.method_original': method } : {}),
+  }
   return { method: 'HTTP', attributes }
 }
 

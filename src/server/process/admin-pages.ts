@@ -26,8 +26,8 @@ export interface Asked {
   /** The `Accept` header. */
   readonly accept: string
   readonly query: URLSearchParams
-  /** The body. */
-  readonly readText: () => Promise<string>
+  /** The body, or nothing when it is too long. */
+  readonly readText: () => Promise<string | undefined>
 }
 
 export interface Answer {
@@ -68,7 +68,8 @@ export function operatorPages(
 }
 
 async function changeLevels(setLevels: SetLevels, { readText }: Asked): Promise<Answer> {
-  const levels = (await readText()).trim()
+  const levels = (await readText())?.trim()
+  if (levels === undefined) return plain(400, 'That is longer than any list of levels')
   const problem = setLevels(levels)
   return problem === undefined ? plain(200, levels) : plain(400, problem)
 }

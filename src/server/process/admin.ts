@@ -20,6 +20,8 @@ import type { Running } from './running.ts'
 const CONNECTIONS_MAX = 32
 /** A head that takes longer to arrive ends its connection. */
 const HEAD_TIMEOUT_MS = 5000
+/** Node looks for those only now and then, by default twice a minute. */
+const CHECK_MS = 1000
 /** A client that does not read for so long loses its connection. More than the longest profile. */
 const IDLE_TIMEOUT_MS = 120_000
 /** Of the body of a request: longer than any list of levels. */
@@ -52,7 +54,7 @@ export async function openAdmin(observed: Observed, options: AdminOptions): Prom
     const { debugPages } = await import('./debug-pages.ts')
     for (const [path, methods] of debugPages(observed)) pages.set(path, methods)
   }
-  const server = createServer((request, response) => {
+  const server = createServer({ connectionsCheckingInterval: CHECK_MS }, (request, response) => {
     void serve(pages, request, response, options.log)
   })
   server.maxConnections = CONNECTIONS_MAX
@@ -127,13 +129,13 @@ function refuseMethod(methods: Methods): Answer {
   return { ...refusal, headers: { ...headers, allow, connection: 'close' } }
 }
 
-/** What is too long is cut off. */
-async function readText(request: IncomingMessage): Promise<string> {
+/** Nothing when it is too long. */
+async function readText(request: IncomingMessage): Promise<string | undefined> {
   let text = ''
   for await (const piece of request.setEncoding('utf8')) {
-    if (text.length < BODY_LENGTH_MAX) text += String(piece)
+    if (text.length <= BODY_LENGTH_MAX) text += String(piece)
   }
-  return text.slice(0, BODY_LENGTH_MAX)
+  return text.length <= BODY_LENGTH_MAX ? text : undefined
 }
 
 async function send(

@@ -1,4 +1,5 @@
 // Runs in the process that the user started, when ADMIN_DEBUG is on. The pages with which an operator looks into a listener.
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,7 +40,13 @@ async function show(
   const listener = Number(query.get('listener') ?? '1')
   // Only its user can enter it: a snapshot holds the secrets of the process, and what clients have sent.
   const folder = await mkdtemp(join(tmpdir(), 'taskapi-inspection-'))
-  const release = () => rm(folder, { recursive: true })
+  const removeNow = () => rmSync(folder, { recursive: true, force: true })
+  // A process that ends meanwhile, or could not open the folder for want of descriptors, leaves no secret behind.
+  process.once('exit', removeNow)
+  const release = async () => {
+    await rm(folder, { recursive: true })
+    process.off('exit', removeNow)
+  }
   const name = `listener-${listener}.${suffix}`
   const file = join(folder, name)
   try {

@@ -145,10 +145,19 @@ async function startListeners(
   }
 }
 
+/** One at a time, as beside a supervisor. */
+let inspecting = false
+
 async function inspectHere(listener: number, inspection: Inspection): Promise<void> {
   if (listener !== 1) throw new Error('There is no such listener')
-  const { inspect } = await import('./inspection.ts')
-  return inspect(inspection)
+  if (inspecting) throw new Error('Another inspection is in flight')
+  inspecting = true
+  try {
+    const { inspect } = await import('./inspection.ts')
+    await inspect(inspection)
+  } finally {
+    inspecting = false
+  }
 }
 
 async function superviseListeners(

@@ -33,8 +33,8 @@ export async function checkAdminPort(config: Config): Promise<Found[]> {
   } catch (error) {
     const alive = await askService(place, '/livez').catch(() => undefined)
     if (alive?.status === 200) return [ok(`taskapi answers on ${url}`)]
-    const { found } = describeTaken(place, error)
-    return [fail(found, 'set ADMIN_PORT to a free port')]
+    const { found, fix } = describeTaken(place, error)
+    return [fail(found, fix?.replaceAll('SERVER_', 'ADMIN_') ?? 'set ADMIN_PORT to a free port')]
   }
 }
 
