@@ -142,15 +142,16 @@ describe('a service whose clients decide on sampling', () => {
       attributes: { 'error.type': 'unauthorized' },
     })
     const [span] = await spansOf(unknown)
-    expect(span).toMatchObject({ name: 'GET', attributes: { 'url.path': '/elsewhere' } })
+    expect(span).toMatchObject({ name: 'GET' })
     expect(span?.attributes['http.route']).toBeUndefined()
+    expect(span?.attributes['url.path']).toBeUndefined()
   })
 
   test('nothing of a client is as long as it pleases', async () => {
     const trace = newTrace(true)
-    await client.get(`/${'x'.repeat(5000)}`, { headers: trace.headers })
+    await client.get(`/api/v1/tasks/${'x'.repeat(5000)}`, { headers: trace.headers })
     const [span] = await spansOf(trace)
-    expect(span?.attributes['url.path']).toBe(`/${'x'.repeat(255)}`)
+    expect(span?.attributes['url.path']).toBe(`/api/v1/tasks/${'x'.repeat(242)}`)
   })
 
   test('a shared statement has a span that links all its traced calls, and no others', async () => {

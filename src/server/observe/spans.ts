@@ -75,9 +75,9 @@ function requestAttributes(ended: Ended, path: string, isFault: boolean): Attrib
   return {
     ...methodAttributes(ended.method).attributes,
     'url.scheme': 'http',
-    'url.path': path,
     'taskapi.request_id': requestId,
-    ...(route === undefined ? {} : { 'http.route': route }),
+    // What no route has may be anything, a token for example.
+    ...(route === undefined ? {} : { 'http.route': route, 'url.path': path }),
     ...(status === undefined ? {} : { 'http.response.status_code': status }),
     ...(isFault ? { 'error.type': String(status ?? 'aborted') } : {}),
   }
