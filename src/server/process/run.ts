@@ -131,9 +131,10 @@ export async function runListener({ migrated }: { migrated: boolean }): Promise<
 
 /** A command; the process ends with it, unless it has started the service. */
 export async function runCommand(command: () => Promise<void>): Promise<void> {
-  // `head` and the like close the pipe when they have enough; what is left to do still gets done.
+  // `head` and the like close the pipe when they have enough; what is left to do still gets done. A pipeline that writes
+  // there has a listener, too, and rejects.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
+    if (error.code !== 'EPIPE' && process.stdout.listenerCount('error') === 1) throw error
   })
   try {
     await command()
