@@ -1,6 +1,7 @@
 // Runs in the command `doctor`. What is checked of a database that answers.
 import type { Address, TlsMode } from '../../../db/address.ts'
 import { quoteName } from '../../../db/backup/tables.ts'
+import { isUnannounced } from '../../../db/failures.ts'
 import { readMigrations } from '../../../db/migrate.ts'
 import type { Migration, MigrationState } from '../../../db/migration-files.ts'
 import { SessionCheck } from '../../../db/pooling.ts'
@@ -25,8 +26,6 @@ const MAJOR_MAX = 18
 /** Clocks that are synchronised differ by less. */
 const SKEW_MS_MAX = 2000
 const SECOND_CONNECTION_MS_MAX = 2000
-/** The codes with which the check of sessions says that they are shared. */
-const SHARED: ReadonlySet<unknown> = new Set(['SESSIONS_SHARED', 'UNUSABLE_DATABASE'])
 
 interface Subject {
   readonly address: Address
@@ -97,8 +96,7 @@ async function findPooler({
     )
     return 'session'
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (!SHARED.has(code)) throw error
+    if (!isUnannounced(error)) throw error
     return 'transaction'
   }
 }
