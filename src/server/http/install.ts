@@ -5,7 +5,7 @@ import type { Host } from './host.ts'
 import { constantSteps, FAILURE_STEPS, stepsOf } from './pipeline.ts'
 import { notFound, Problem } from './problem.ts'
 import type { Method, Route } from './route.ts'
-import { RouteTally } from './tally.ts'
+import { RouteTally, UNMATCHED } from './tally.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from './uws.ts'
 
 type Handler = (response: HttpResponse, request: HttpRequest) => void
@@ -34,7 +34,7 @@ export function installRoutes<Context>(
     app[INSTALL_METHOD[route.method]](route.path, serve)
     if (route.method === 'GET') app.head(route.path, serve)
   }
-  app.any('/*', handler(host, '/*', constantSteps(refusePath)))
+  app.any(UNMATCHED, handler(host, UNMATCHED, constantSteps(refusePath)))
 }
 
 /** The methods of each path, in the order of declaration. */

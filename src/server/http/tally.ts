@@ -4,6 +4,8 @@ import { Histogram, SECONDS } from '../../stats/histogram.ts'
 /** Methods that are counted by their names. A client may send any word, which must not become a label. */
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'PUT', 'OPTIONS']
 const OTHER_METHOD = 'other'
+/** The pattern of what no route has. */
+export const UNMATCHED = '/*'
 /** In place of a status. */
 const ABORTED = 0
 

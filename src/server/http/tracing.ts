@@ -1,10 +1,8 @@
 // Runs in listeners. How a request becomes a trace: its beginning, and its end.
 import type { Recording } from '../observe/recording.ts'
 import type { Host } from './host.ts'
+import { UNMATCHED } from './tally.ts'
 import type { HttpRequest } from './uws.ts'
-
-/** The pattern of what no route has. */
-const UNMATCHED = '/*'
 
 /** Spans wait, about a kilobyte each: no path of a route is longer. */
 const PATH_LENGTH_MAX = 256
